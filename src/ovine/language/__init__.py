@@ -1,0 +1,76 @@
+"""The logical-flow language: matches and actions, read, printed, evaluated and compiled to OpenFlow matches.
+
+Layers, lowest first: `errors`, `values`, `lexer`, `layout`, `symbols`, `match` (the tree), `stream`, `parser`,
+`environment`, `cubes`, `compiler`, `packet`, `actions`, `action_parser`, `action_printer`. Nothing here does I/O.
+
+For readers: docs/language.md. Tests: tests/unit/language/, cases in tests/cases/language/.
+"""
+
+from ovine.language.compiler import Conjunction, FlowMatch, compile_match
+from ovine.language.environment import Environment, StaticEnvironment
+from ovine.language.errors import SyntaxProblem
+from ovine.language.lexer import expand_templates
+from ovine.language.match import (
+    FALSE,
+    TRUE,
+    And,
+    Comparison,
+    Expr,
+    IsChassisResident,
+    Literal,
+    Not,
+    Or,
+    Predicate,
+    References,
+    all_of,
+    any_of,
+    format_match,
+    negation,
+    references,
+)
+from ovine.language.packet import Packet, evaluate, flows_match
+from ovine.language.parser import parse_match
+from ovine.language.symbols import FIELDS, PREDICATES, Field, OvnField, Subfield, openflow_subfield, whole
+from ovine.language.values import AddressSet, Constant, PortGroup, TemplateVar, quote
+
+__all__ = [
+    "FALSE",
+    "FIELDS",
+    "PREDICATES",
+    "TRUE",
+    "AddressSet",
+    "And",
+    "Comparison",
+    "Conjunction",
+    "Constant",
+    "Environment",
+    "Expr",
+    "Field",
+    "FlowMatch",
+    "IsChassisResident",
+    "Literal",
+    "Not",
+    "Or",
+    "OvnField",
+    "Packet",
+    "PortGroup",
+    "Predicate",
+    "References",
+    "StaticEnvironment",
+    "Subfield",
+    "SyntaxProblem",
+    "TemplateVar",
+    "all_of",
+    "any_of",
+    "compile_match",
+    "evaluate",
+    "expand_templates",
+    "flows_match",
+    "format_match",
+    "negation",
+    "openflow_subfield",
+    "parse_match",
+    "quote",
+    "references",
+    "whole",
+]
