@@ -1,0 +1,276 @@
+"""Derived rows into a target database, by difference.
+
+A *projection* keeps the tables that it owns in a target database equal to derived relations of an engine. Each `Target`
+says which relation becomes which table, how an actual row is recognised (its *natural key*), and which columns are
+ours. Desired rows are the engine's; actual rows are the replica's; what is to be written is their difference, worked
+out anew whenever either side changes, so that a lost transaction, a restart and another writer's interference are all
+the same case.
+
+Invariants:
+- A row that is there keeps its uuid; a row with the same natural key made by another program is taken over.
+- Rows whose natural key is None belong to others and are never touched; nor are columns that a Target does not name.
+- Foreign changes of owned columns are put back, and said so in `put_back`.
+- `plan` has no memory of what it sent: a key stays dirty until it is seen to be equal. Only one transaction may be
+  under way at a time, and its own changes must have reached the replica before `plan` is called again.
+
+Tests: tests/unit/test_projection.py.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from ovine.engine import Engine, Relation
+from ovine.model.base import Column, Map, Row, Uuid
+from ovine.ovsdb import Change, Replica, Transaction
+
+R = TypeVar("R", bound=Row)
+
+NAMESPACE = uuids.UUID("6f76696e-6500-5000-8000-70726f6a6563")
+"""Of the uuids of new rows: they depend on table and natural key alone, so that a rebuilt database gets the same."""
+
+MUTATE_FROM = 8
+"""A set or map column that has at least so many members is changed by what differs instead of being written whole."""
+
+
+class Names(Protocol):
+    """Finds the natural key of an actual row; the Target of its table must stand before the one that asks."""
+
+    def __call__(self, table: type[Row], uuid: Uuid | None) -> Hashable | None: ...
+
+
+class Ref(str):
+    """Stands in a reference column of a derived row for the uuid of another derived row; made by `ref`."""
+
+    relation: Relation[Any, Any]
+    key: Hashable
+
+
+def ref(relation: Relation[Any, Any], key: Hashable) -> Uuid:
+    """The uuid, not known yet, of the row that `relation` has under `key`."""
+    made = Ref(f"ref:{relation.name}:{key!r}")
+    made.relation, made.key = relation, key
+    return Uuid(made)
+
+
+@dataclass(frozen=True, eq=False)
+class Target(Generic[R]):
+    """One table of the target database.
+
+    `key(row, names)` gives the natural key of an actual row, which is the relation's key of the row that it should
+    equal; None for a row of somebody else's. `columns` are the attributes that we own.
+    """
+
+    relation: Relation[Any, R]
+    table: type[R]
+    key: Callable[[R, Names], Hashable | None]
+    columns: tuple[str, ...]
+
+
+class Actual:
+    """What the target database has of one table, by natural key."""
+
+    def __init__(self, target: Target[Any]) -> None:
+        self.target = target
+        self.columns = [c for c in target.table.spec.columns.values() if c.attribute in target.columns]
+        unknown = set(target.columns) - {c.attribute for c in self.columns}
+        if unknown:
+            raise ValueError(f"{target.table.spec.name} has no column {', '.join(sorted(unknown))}")
+        self.uuid_of: dict[Hashable, Uuid] = {}
+        self.key_of: dict[Uuid, Hashable] = {}
+        self.surplus: dict[Hashable, set[Uuid]] = {}
+        """Further rows with a key that another row has already; they are deleted."""
+        self.touched: dict[Uuid, None] = {}
+        self.dirty: dict[Hashable, None] = {}
+        self.expected: set[Hashable] = set()
+        """Keys whose difference is due to us: the engine changed its mind."""
+
+    def identify(self, uuid: Uuid, key: Hashable | None) -> None:
+        """Records that the row `uuid` now has this natural key."""
+        old = self.key_of.pop(uuid, None)
+        if old is not None:
+            self._forget(uuid, old)
+        if key is not None:
+            self.key_of[uuid] = key
+            self.dirty[key] = None
+            holder = self.uuid_of.setdefault(key, uuid)
+            if holder != uuid:
+                self.surplus.setdefault(key, set()).add(uuid)
+
+    def _forget(self, uuid: Uuid, key: Hashable) -> None:
+        self.dirty[key] = None
+        surplus = self.surplus.get(key, set())
+        surplus.discard(uuid)
+        if self.uuid_of.get(key) == uuid:
+            del self.uuid_of[key]
+            if surplus:
+                heir = min(surplus)
+                surplus.discard(heir)
+                self.uuid_of[key] = heir
+        if not surplus:
+            self.surplus.pop(key, None)
+
+
+class Projection:
+    """Feeds on an engine's watched relations and a replica's batches; yields transactions."""
+
+    def __init__(self, engine: Engine, replica: Replica, targets: Sequence[Target[Any]]) -> None:
+        self._replica = replica
+        self._actual = [Actual(target) for target in targets]
+        self._by_table: dict[type[Row], Actual] = {a.target.table: a for a in self._actual}
+        self._by_relation: dict[Relation[Any, Any], Actual] = {a.target.relation: a for a in self._actual}
+        self._settled = False
+        self.put_back: deque[str] = deque(maxlen=100)
+        """The last foreign changes that were put back, a line each."""
+        self.put_back_count = 0
+        self.use(engine)
+        for actual in self._actual:
+            actual.touched.update(dict.fromkeys(replica.rows(actual.target.table)))
+
+    def use(self, engine: Engine) -> None:
+        """Takes derived rows from this engine from now on; everything is compared once more."""
+        self._engine = engine
+        for actual in self._actual:
+            actual.dirty.update(dict.fromkeys(actual.uuid_of))
+            actual.dirty.update(dict.fromkeys(engine.rows(actual.target.relation)))
+
+    def note(self, batch: Iterable[Change]) -> None:
+        """Takes notice of changes in the target database; subscribe it to the target's client."""
+        for change in batch:
+            actual = self._by_table.get(change.table)
+            if actual is not None:
+                actual.touched[change.uuid] = None
+
+    def name(self, table: type[Row], uuid: Uuid | None) -> Hashable | None:
+        """The natural key of an actual row; None if there is no such row or it is not ours."""
+        return self._by_table[table].key_of.get(uuid) if uuid is not None else None
+
+    def uuid_of(self, relation: Relation[Any, Any], key: Hashable) -> Uuid | None:
+        """The uuid of the actual row that stands for a derived one, if it is there already."""
+        return self._by_relation[relation].uuid_of.get(key)
+
+    def plan(self) -> Transaction:
+        """What has to be written for the target to equal the derived rows; empty (false) when it does."""
+        for actual in self._actual:
+            self._look(actual)
+        transaction = Transaction()
+        for actual in self._actual:
+            for key in list(actual.dirty):
+                if self._write(transaction, actual, key):
+                    if self._settled and key not in actual.expected:
+                        self._report(actual, key)
+                else:
+                    del actual.dirty[key]
+                    actual.expected.discard(key)
+        self._settled = True
+        return transaction
+
+    def _look(self, actual: Actual) -> None:
+        """Finds out what changed on both sides."""
+        touched, actual.touched = actual.touched, {}
+        for uuid in touched:
+            row = self._replica.get(actual.target.table, uuid)
+            actual.identify(uuid, actual.target.key(row, self.name) if row is not None else None)
+        for delta in self._engine.take(actual.target.relation):
+            actual.dirty[delta.key] = None
+            actual.expected.add(delta.key)
+
+    def _report(self, actual: Actual, key: Hashable) -> None:
+        self.put_back_count += 1
+        actual.expected.add(key)  # said once, however often the write has to be tried
+        self.put_back.append(f"{actual.target.table.spec.name} {key!r} was changed by somebody else; put back")
+
+    def _write(self, transaction: Transaction, actual: Actual, key: Hashable) -> bool:
+        """Adds what one key needs; False if it needs nothing."""
+        table = actual.target.table
+        want = self._engine.rows(actual.target.relation).get(key)
+        uuid = actual.uuid_of.get(key)
+        surplus = actual.surplus.get(key, ())
+        for extra in surplus:
+            transaction.delete(table, extra)
+        if want is None:
+            if uuid is not None:
+                transaction.delete(table, uuid)
+            return uuid is not None or bool(surplus)
+        values = self._resolved(actual, want)
+        if values is None:
+            return True
+        if uuid is None:
+            transaction.insert(table(uuid=self._new_uuid(actual, key), **values))
+            return True
+        return self._update(transaction, actual, uuid, values) or bool(surplus)
+
+    def _update(self, transaction: Transaction, actual: Actual, uuid: Uuid, values: dict[str, Any]) -> bool:
+        row = self._replica.get(actual.target.table, uuid)
+        plain = {}
+        mutated = False
+        for column in actual.columns:
+            old, new = getattr(row, column.attribute), values[column.attribute]
+            if old == new or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
+                continue
+            if _is_large(column, old, new):
+                _mutate(transaction, actual.target.table, uuid, column, old, new)
+                mutated = True
+            else:
+                plain[column.attribute] = new
+        if plain:
+            transaction.update(actual.target.table, uuid, **plain)
+        return mutated or bool(plain)
+
+    def _resolved(self, actual: Actual, want: Row) -> dict[str, Any] | None:
+        """A derived row's owned columns with real uuids; None while a required reference has no target."""
+        values = {}
+        for column in actual.columns:
+            value = getattr(want, column.attribute)
+            if column.key.kind == "uuid" or (column.value is not None and column.value.kind == "uuid"):
+                value = self._resolve(column, value)
+                if value is None and not column.is_optional:
+                    return None
+            values[column.attribute] = value
+        return values
+
+    def _resolve(self, column: Column, value: Any) -> Any:
+        if isinstance(value, tuple):
+            found = {self._real(v) for v in value} - {None}
+            return tuple(sorted(found)) if len(found) >= column.min else None
+        if isinstance(value, Map):
+            pairs = ((k, self._real(v)) for k, v in value.items())
+            return Map({k: v for k, v in pairs if v is not None})
+        return self._real(value)
+
+    def _real(self, value: Any) -> Any:
+        if not isinstance(value, Ref):
+            return value
+        actual = self._by_relation[value.relation]
+        found = actual.uuid_of.get(value.key)
+        if found is None and value.key in self._engine.rows(value.relation):
+            found = self._new_uuid(actual, value.key)
+        return found
+
+    def _new_uuid(self, actual: Actual, key: Hashable) -> Uuid:
+        name = f"{actual.target.table.spec.name} {key!r}"
+        made = Uuid(str(uuids.uuid5(NAMESPACE, name)))
+        while self._replica.get(actual.target.table, made) is not None:
+            made = Uuid(str(uuids.uuid5(NAMESPACE, f"{name} beside {made}")))
+        return made
+
+
+def _is_large(column: Column, old: Any, new: Any) -> bool:
+    return not column.is_scalar and not column.is_optional and min(len(old), len(new)) >= MUTATE_FROM
+
+
+def _mutate(transaction: Transaction, table: type[Row], uuid: Uuid, column: Column, old: Any, new: Any) -> None:
+    if column.is_map:
+        gone = tuple(sorted(k for k, v in old.items() if k not in new or new[k] != v))
+        come: Any = Map({k: v for k, v in new.items() if k not in old or old[k] != v})
+    else:
+        before, after = set(old), set(new)
+        gone, come = tuple(sorted(before - after)), tuple(sorted(after - before))
+    if gone:
+        transaction.mutate(table, uuid, column.attribute, "delete", gone)
+    if come:
+        transaction.mutate(table, uuid, column.attribute, "insert", come)
