@@ -1,0 +1,199 @@
+"""A copy in memory of the monitored tables, as model rows, with indexes and change batches.
+
+Terms: a *change* is one row before and after; a *batch* is all changes of one update notification, that is of one
+committed transaction (or of the initial dump).
+
+Invariants: a batch is decoded as a whole before the first row is touched, so a malformed one changes nothing; no
+change has equal `old` and `new`; indexes always agree with the rows.
+
+Tests: tests/unit/ovsdb/test_replica.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from ovine.model.base import Database, Row, Uuid
+from ovine.ovsdb.codec import TableCodec
+from ovine.ovsdb.conditions import column_of
+from ovine.ovsdb.errors import ProtocolError
+from ovine.ovsdb.plan import Missing, Plan
+
+R = TypeVar("R", bound=Row)
+
+
+class Change(NamedTuple):
+    """One row before and after: `old` is None for a new row, `new` for one that is gone."""
+
+    table: type[Row]
+    uuid: Uuid
+    old: Row | None
+    new: Row | None
+
+
+Batch = Sequence[Change]
+
+_by_uuid = attrgetter("uuid")
+
+
+class Index(Generic[R]):
+    """Rows of one table by the values of some columns; kept up to date by the replica."""
+
+    def __init__(self, attributes: tuple[str, ...], rows: Mapping[Uuid, R]) -> None:
+        self._key = attrgetter(*attributes)
+        self._single = len(attributes) == 1
+        self._rows: dict[Any, dict[Uuid, R]] = {}
+        for row in rows.values():
+            self._put(row)
+
+    def find(self, *values: Any) -> tuple[R, ...]:
+        """The rows whose columns have these values, in the order of their uuids."""
+        rows = self._rows.get(self._lookup(values))
+        if not rows:
+            return ()
+        return tuple(rows.values()) if len(rows) == 1 else tuple(sorted(rows.values(), key=_by_uuid))
+
+    def one(self, *values: Any) -> R | None:
+        """The first of `find`, or None."""
+        rows = self._rows.get(self._lookup(values))
+        return min(rows.values(), key=_by_uuid) if rows else None
+
+    def keys(self) -> Iterator[Any]:
+        """The values that occur; tuples of them if the index has several columns."""
+        return iter(self._rows)
+
+    def _lookup(self, values: tuple[Any, ...]) -> Any:
+        return values[0] if self._single and len(values) == 1 else values
+
+    def _put(self, row: R) -> None:
+        self._rows.setdefault(self._key(row), {})[row.uuid] = row
+
+    def _drop(self, row: R) -> None:
+        key = self._key(row)
+        rows = self._rows[key]
+        del rows[row.uuid]
+        if not rows:
+            del self._rows[key]
+
+    def _apply(self, change: Change) -> None:
+        if change.old is not None:
+            self._drop(cast(R, change.old))
+        if change.new is not None:
+            self._put(cast(R, change.new))
+
+
+class _Store:
+    """The rows of one table and the indexes over them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Uuid, Row] = {}
+        self.view: Mapping[Uuid, Row] = MappingProxyType(self.rows)
+        self.indexes: dict[tuple[str, ...], Index[Any]] = {}
+
+
+class Replica:
+    """The rows that a client has seen. Readers get live views; only the client's session changes them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.missing_columns: frozenset[Missing] = frozenset()
+        """Monitored tables (table, None) and columns (table, column) that the server's schema lacks."""
+        self._stores = {table.name: _Store() for table in database.tables.values()}
+
+    def rows(self, table: type[R]) -> Mapping[Uuid, R]:
+        """A live, read-only view of a table."""
+        return cast(Mapping[Uuid, R], self._store(table).view)
+
+    def get(self, table: type[R], uuid: Uuid) -> R | None:
+        return cast("R | None", self._store(table).rows.get(uuid))
+
+    def index(self, table: type[R], *columns: str) -> Index[R]:
+        """The index of a table over these columns (database or attribute names), made at the first call."""
+        if not columns:
+            raise ValueError("an index needs at least one column")
+        attributes = tuple(name if name == "uuid" else column_of(table, name).attribute for name in columns)
+        store = self._store(table)
+        index = store.indexes.get(attributes)
+        if index is None:
+            index = store.indexes[attributes] = Index(attributes, cast(Mapping[Uuid, R], store.rows))
+        return index
+
+    def _store(self, table: type[Row]) -> _Store:
+        store = self._stores.get(table.spec.name)
+        if store is None:
+            raise ValueError(f"table {table.spec.name} is not one of database {self.database.name}")
+        return store
+
+    # --- changes, made by the session ---
+
+    def apply(self, plan: Plan, updates: Any, *, old_format: bool = False, whole: bool = False) -> tuple[Change, ...]:
+        """Applies `<table-updates2>` (or, in the old format, `<table-updates>`) and returns what changed.
+
+        With `whole` the updates are everything there is: rows that they do not name are removed. Raises
+        ProtocolError, and has then changed nothing.
+        """
+        changes = list(self._decode(plan, updates, _row_update if old_format else _row_update2))
+        if whole:
+            changes += self._left_over(updates)
+        for change in changes:
+            self._commit(change)
+        return tuple(changes)
+
+    def _decode(self, plan: Plan, updates: Any, decode: Any) -> Iterator[Change]:
+        for name, rows in _items(updates, "table updates"):
+            codec = plan.codecs.get(name)
+            if codec is None:
+                raise ProtocolError(f"an update for table {name!r}, which is not monitored")
+            table, store = codec.table.row, self._stores[name].rows
+            for uuid, update in _items(rows, f"updates of table {name}"):
+                old = store.get(uuid)
+                new = decode(codec, uuid, old, update)
+                if new != old:
+                    yield Change(table, uuid, old, new)
+
+    def _left_over(self, updates: Mapping[str, Mapping[str, Any]]) -> Iterable[Change]:
+        for name, store in self._stores.items():
+            table, named = self.database.tables[name].row, updates.get(name, {})
+            for uuid, row in store.rows.items():
+                if uuid not in named:
+                    yield Change(table, uuid, row, None)
+
+    def _commit(self, change: Change) -> None:
+        store = self._stores[change.table.spec.name]
+        if change.new is None:
+            del store.rows[change.uuid]
+        else:
+            store.rows[change.uuid] = change.new
+        for index in store.indexes.values():
+            index._apply(change)
+
+
+def _items(value: Any, what: str) -> Iterable[tuple[Any, Any]]:
+    if value.__class__ is not dict:
+        raise ProtocolError(f"expected an object of {what}, got {repr(value)[:60]}")
+    return value.items()
+
+
+def _row_update2(codec: TableCodec, uuid: Uuid, old: Row | None, update: Any) -> Row | None:
+    """The row after one `<row-update2>` (ovsdb-server(7), 4.1.14)."""
+    for kind, row in _items(update, f"updates of row {uuid}"):
+        if kind == "initial" or kind == "insert":
+            return codec.decode(uuid, row)
+        if kind == "delete":
+            return None
+        if kind == "modify":
+            if old is None:
+                raise ProtocolError(f"table {codec.table.name}: a change of the unknown row {uuid}")
+            return codec.patch(old, row)
+    raise ProtocolError(f"table {codec.table.name}, row {uuid}: unknown kind of update {repr(update)[:60]}")
+
+
+def _row_update(codec: TableCodec, uuid: Uuid, old: Row | None, update: Any) -> Row | None:
+    """The row after one `<row-update>` (RFC 7047, 4.1.6): whole rows, old and new."""
+    if update.__class__ is not dict or not update.keys() & {"old", "new"}:
+        raise ProtocolError(f"table {codec.table.name}, row {uuid}: unknown kind of update {repr(update)[:60]}")
+    row = update.get("new")
+    return None if row is None else codec.decode(uuid, row)
