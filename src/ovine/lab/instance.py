@@ -1,0 +1,253 @@
+"""An instance: a namespace with one interface, plugged into its host's br-int like a virtual machine's.
+
+The names follow Neutron and Nova: the host's end of the veth is `tap` + the port id's first characters, and its
+Interface row carries `iface-id` and `attached-mac`. Tests: tests/lab/.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ovine.lab import dhcp, fabric, netns
+from ovine.lab.dhcp import INTERFACE, Lease
+from ovine.lab.errors import LabError, LabTimeout
+from ovine.lab.processes import Processes, inside_namespaces
+from ovine.lab.spec import Host, LabSpec
+from ovine.lab.store import InstanceRecord, Store
+from ovine.lab.traffic import Capture, Ping, read_ping
+from ovine.lab.waiting import wait_for
+
+# Duplicate detection would hold back each new IPv6 address for a second.
+_SYSCTLS = {
+    "ipv6/conf/all/accept_dad": "0",
+    "ipv6/conf/default/accept_dad": "0",
+    "ipv4/ping_group_range": "0 2147483647",
+}
+
+
+class Instance:
+    def __init__(self, spec: LabSpec, store: Store, processes: Processes, record: InstanceRecord) -> None:
+        self.spec = spec
+        self.record = record
+        self._store = store
+        self._processes = processes
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def netns(self) -> str:
+        return self.record.netns
+
+    @property
+    def mac(self) -> str:
+        return self.record.mac
+
+    @property
+    def host(self) -> Host:
+        return self.spec.host(self.record.host)
+
+    # --- life
+
+    def create(self) -> None:
+        """Makes the namespace and its link, and plugs it into the host's br-int."""
+        record, host = self.record, self.host
+        self._store.add_namespace(self.netns)
+        netns.set_sysctl(self.netns, _SYSCTLS)
+        resolv = netns.ETC_NETNS / self.netns / "resolv.conf"
+        resolv.parent.mkdir(parents=True, exist_ok=True)
+        resolv.touch()
+        netns.add_veth(self.spec.host_netns(host), record.tap, self.netns, INTERFACE, peer_address=record.mac)
+        netns.without_offload(self.netns, INTERFACE)
+        fabric.vsctl(self.spec, host, self._plugging())
+
+    def _plugging(self) -> list[str]:
+        record = self.record
+        ids = {"iface-id": record.port_id, "attached-mac": record.mac, "iface-status": "active", "vm-id": record.name}
+        settings = [f'external_ids:{key}="{value}"' for key, value in ids.items()]
+        return ["add-port", "br-int", record.tap, "--", "set", "Interface", record.tap, *settings]
+
+    def unplug(self) -> None:
+        """Takes the interface out of br-int, as a host does when a machine is destroyed."""
+        fabric.vsctl(self.spec, self.host, ["--if-exists", "del-port", "br-int", self.record.tap])
+
+    def delete(self) -> None:
+        """Ends all that runs inside, unplugs, and removes the namespace. What is gone already is no error."""
+        self._processes.end(inside_namespaces([self.netns]))
+        self.unplug()
+        netns.remove(self.netns)
+        self._store.remove_instance(self.name)
+
+    def wait_installed(self, timeout: float = 30.0) -> None:
+        """Returns when the host's controller has said that the port's flows are in (`ovn-installed`)."""
+        try:
+            fabric.vsctl(
+                self.spec,
+                self.host,
+                ["--no-wait", "wait-until", "Interface", self.record.tap, "external_ids:ovn-installed=true"],
+                timeout,
+            )
+        except LabError:
+            controller = f"{self.host.name}-controller"
+            raise LabTimeout(
+                f"port {self.record.port_id} of {self.name} was not wired on {self.host.name} within {timeout:g} s",
+                self._processes.tail(controller),
+            ) from None
+
+    # --- addresses
+
+    @property
+    def _directory(self) -> Path:
+        return self.spec.directory / "dhcp"
+
+    def _lease_file(self, version: int) -> Path:
+        return self._directory / f"{self.name}.lease{version}"
+
+    def lease(self, version: int = 4) -> Lease | None:
+        """The lease that the instance's client holds, if any."""
+        return dhcp.read_lease(self._lease_file(version))
+
+    def start_dhcp(self, version: int = 4) -> None:
+        """Starts the DHCP client and does not wait for it."""
+        dhcp.install(self._directory)
+        environment = {
+            "LEASE": str(self._lease_file(version)),
+            "RESOLV": str(netns.ETC_NETNS / self.netns / "resolv.conf"),
+        }
+        if version == 4:
+            argv = dhcp.client4(self._directory)
+        else:
+            argv = dhcp.client6(self._directory, self._directory / self.name, environment)
+        self._processes.start(self._client(version), argv, netns=self.netns, env=environment)
+
+    def _client(self, version: int) -> str:
+        return f"{self.name}-dhcp{version}"
+
+    def wait_lease(self, version: int = 4, timeout: float = 20.0) -> Lease:
+        """Returns the lease when the client has one."""
+        name = self._client(version)
+        return wait_for(
+            lambda: self.lease(version),
+            f"a DHCPv{version} lease for {self.name}",
+            timeout,
+            diagnose=lambda: self._processes.tail(name),
+        )
+
+    def dhcp(self, version: int = 4, timeout: float = 20.0) -> Lease:
+        """Starts the DHCP client and returns its lease. The client stays, and renews."""
+        self.start_dhcp(version)
+        return self.wait_lease(version, timeout)
+
+    def stop_dhcp(self, version: int = 4) -> None:
+        process = self._processes.find(self._client(version))
+        if process is not None:
+            self._processes.end([process])
+
+    def add_address(self, address: str) -> None:
+        """Sets "ADDRESS/LENGTH" by hand, as a tenant may."""
+        netns.add_address(self.netns, INTERFACE, address)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the interface, each as "ADDRESS/LENGTH"."""
+        return netns.addresses(self.netns, INTERFACE)
+
+    # --- doing things inside
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` inside; ip-netns(8) gives it the instance's resolv.conf as well."""
+        return ["ip", "netns", "exec", self.netns, *argv]
+
+    def run(self, *argv: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Runs a command inside and returns its status and output; LabTimeout after `timeout` seconds."""
+        try:
+            return subprocess.run(
+                self.command(argv),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                env=self._environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabTimeout(f"{' '.join(argv)} in {self.name}: still running after {timeout:g} s") from None
+
+    def start(self, name: str, argv: Sequence[str]) -> None:
+        """Starts a command inside that goes on in the background; its output is in the lab's log directory."""
+        self._processes.start(f"{self.name}-{name}", argv, netns=self.netns, env=self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "LC_ALL": "C", "OVINE_INSTANCE": self.name}
+
+    def ping(
+        self,
+        target: str,
+        *,
+        count: int = 3,
+        interval: float = 0.2,
+        wait: float = 1.0,
+        size: int | None = None,
+        fragment: bool = True,
+        source: str | None = None,
+    ) -> Ping:
+        """Pings an address. `size` is the ICMP payload in bytes; `wait` how long the last answer may take, in s."""
+        options = ["-n", "-c", str(count), "-i", str(interval), "-W", str(wait)]
+        if size is not None:
+            options += ["-s", str(size)]
+        if not fragment:
+            options += ["-M", "do"]
+        if source is not None:
+            options += ["-I", source]
+        done = self.run("ping", *options, target, timeout=count * max(interval, wait) + 10)
+        return read_ping(done.stdout + done.stderr)
+
+    def wait_reaches(self, target: str, timeout: float = 10.0) -> None:
+        """Returns at the first answered ping."""
+        wait_for(
+            lambda: self.ping(target, count=1, wait=0.2).received,
+            f"{self.name} reaching {target}",
+            timeout,
+            diagnose=lambda: self.ping(target, count=1).output,
+        )
+
+    def ping_in_background(self, target: str, interval: float = 0.01) -> BackgroundPing:
+        """Starts a ping that goes on until it is asked for its outcome."""
+        child = subprocess.Popen(
+            self.command(["ping", "-n", "-i", str(interval), target]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment(),
+        )
+        return BackgroundPing(child)
+
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """A socket of this process that is inside the instance: to listen there, or to connect from there."""
+        return netns.call_inside(self.netns, lambda: socket.socket(family, kind))
+
+    def send(self, frame: bytes) -> None:
+        """Sends one Ethernet frame as it is, whatever source it claims."""
+        with netns.packet_socket(self.netns, INTERFACE) as opened:
+            opened.send(frame)
+
+    def capture(self) -> Capture:
+        """The frames that the instance's interface sends and receives, from `with` on."""
+        return Capture(netns.packet_socket(self.netns, INTERFACE))
+
+
+class BackgroundPing:
+    """A ping that runs beside something else; `stop` ends it and tells what was lost."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child = child
+
+    def stop(self) -> Ping:
+        self._child.send_signal(signal.SIGINT)
+        output, _ = self._child.communicate(timeout=10)
+        return read_ping(output)

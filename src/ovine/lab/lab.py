@@ -1,0 +1,188 @@
+"""A lab: several hosts of a cloud on one machine. The facade that tests, the command line and the demo use.
+
+    with Lab(controllers=["ovine", "c"]) as lab:
+        red1 = lab.boot("red1", network="red", host="h1")
+        red1.ping("10.0.0.3")
+
+`Lab(...)` describes one, `up()` (or `with`) starts it, `Lab.open(name)` finds one that another process started.
+Invariants: what `up` starts, `down` ends, in whichever process and however far `up` came; nothing else on the machine
+is touched. Tests: tests/lab/.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+from ovine.lab import central, commands, fabric, netns, requirements
+from ovine.lab.errors import LabError
+from ovine.lab.instance import Instance
+from ovine.lab.processes import Processes, inside_namespaces
+from ovine.lab.spec import Flavour, Host, LabSpec
+from ovine.lab.store import InstanceRecord, Store
+from ovine.lab.tools import database_tool
+
+Progress = Callable[[str], None]
+
+
+def _silent(step: str) -> None:
+    """Takes a step's name and shows it to nobody."""
+
+
+class Lab:
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        northd: Flavour = "ovine",
+        controllers: Sequence[Flavour] = ("ovine", "ovine"),
+        api: bool = True,
+        directory: Path = Path(),
+    ) -> None:
+        """Describes a lab with one host per entry of `controllers`. Without `name`, a name of its own is made up."""
+        spec = LabSpec(
+            name=name or f"lab-{secrets.token_hex(3)}",
+            northd=northd,
+            controllers=tuple(controllers),
+            api=api,
+            directory=directory,
+        )
+        self._take(spec)
+
+    def _take(self, spec: LabSpec) -> None:
+        self.spec = spec
+        self.store = Store(spec.directory)
+        self.processes = Processes(spec.directory)
+
+    @classmethod
+    def open(cls, directory: Path) -> Lab:
+        """The lab that another process started in `directory`."""
+        lab = cls.__new__(cls)
+        lab._take(Store(directory).spec())
+        return lab
+
+    # --- up and down
+
+    def __enter__(self) -> Lab:
+        return self.up()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self, progress: Progress = _silent) -> Lab:
+        """Starts everything; on any failure ends again what was started, and raises."""
+        spec = self.spec
+        c_daemons = "c" in (spec.northd, *spec.controllers)
+        requirements.check(c_daemons=c_daemons)
+        self.store.create(spec, {})
+        try:
+            self._start(progress)
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def _start(self, progress: Progress) -> None:
+        spec = self.spec
+        progress("network segments")
+        fabric.make_segments(spec, self.store)
+        with ThreadPoolExecutor(4) as pool:
+            progress("databases and switches")
+            databases = pool.submit(central.start_databases, spec, self.processes)
+            hosts = [pool.submit(self._start_host, host, databases) for host in spec.hosts]
+            databases.result()
+            progress(f"northd ({spec.northd})")
+            central.start_northd(spec, self.processes)
+            for host, started in zip(spec.hosts, hosts, strict=True):
+                started.result()
+                progress(f"host {host.name} ({host.controller} controller)")
+        for host in spec.hosts:
+            self.wait_for_chassis(host)
+        progress("all hosts registered")
+
+    def _start_host(self, host: Host, databases: Future[None]) -> None:
+        fabric.wire_host(self.spec, self.store, host)
+        fabric.start_switch(self.spec, self.processes, host)
+        databases.result()
+        self.start_controller(host)
+
+    def start_controller(self, host: Host) -> None:
+        """Starts a host's controller and returns when it takes control commands."""
+        process = self.processes.start(
+            f"{host.name}-controller",
+            commands.controller(self.spec, host),
+            netns=self.spec.host_netns(host),
+            env=commands.controller_environment(self.spec, host),
+        )
+        fabric.wait_for_socket(self.processes, process, self.spec.controller_socket(host, process.pid))
+
+    def wait_for_chassis(self, host: Host, timeout: float = 30.0) -> None:
+        """Returns when the host is registered in the southbound database."""
+        try:
+            self.sbctl("wait-until", "Chassis", host.name, timeout=timeout)
+        except LabError:
+            name = f"{host.name}-controller"
+            raise LabError(
+                f"{host.name} did not register as a chassis; see {self.processes.log(name)}", self.processes.tail(name)
+            ) from None
+
+    def down(self) -> None:
+        """Ends the lab's processes, removes its namespaces and its directory. A lab that is gone is no error."""
+        names = self.store.namespaces()
+        while alive := [process for process in self.processes.recorded()[::-1] if process.alive]:
+            self.processes.end(alive)
+        self.processes.end(inside_namespaces(names))
+        for name in names[::-1]:
+            netns.remove(name)
+        self.store.remove()
+
+    # --- the cloud's state
+
+    def nbctl(self, *arguments: str, timeout: float = 15.0) -> str:
+        """ovn-nbctl(8) on the lab's northbound database."""
+        return database_tool("ovn-nbctl", self.spec.nb_db, arguments, timeout)
+
+    def sbctl(self, *arguments: str, timeout: float = 15.0) -> str:
+        """ovn-sbctl(8) on the lab's southbound database."""
+        return database_tool("ovn-sbctl", self.spec.sb_db, arguments, timeout)
+
+    def vsctl(self, host: str, *arguments: str, timeout: float = 15.0) -> str:
+        """ovs-vsctl(8) on a host; returns when its switch has taken the change."""
+        return fabric.vsctl(self.spec, self.spec.host(host), list(arguments), timeout)
+
+    def sync(self, timeout: float = 30.0) -> None:
+        """Returns when all hosts have applied everything that is in the northbound database."""
+        self.nbctl("--wait=hv", "sync", timeout=timeout)
+
+    # --- instances
+
+    def plug(self, name: str, *, host: str, port_id: str, mac: str, network: str = "") -> Instance:
+        """A new instance with one interface that is the logical port `port_id`; without an address as yet."""
+        spec = self.spec
+        record = InstanceRecord(
+            name=name,
+            host=spec.host(host).name,
+            netns=spec.instance_netns(name),
+            port_id=port_id,
+            mac=mac,
+            network=network,
+        )
+        self.store.add_instance(record)
+        instance = Instance(spec, self.store, self.processes, record)
+        try:
+            instance.create()
+        except BaseException:
+            instance.delete()
+            raise
+        return instance
+
+    def instance(self, name: str) -> Instance:
+        return Instance(self.spec, self.store, self.processes, self.store.instance(name))
+
+    def instances(self) -> list[Instance]:
+        return [Instance(self.spec, self.store, self.processes, record) for record in self.store.instances()]
