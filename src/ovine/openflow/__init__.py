@@ -40,6 +40,7 @@ from ovine.openflow.actions import (
     SetQueue,
     Subfield,
 )
+from ovine.openflow.connection import Connection, RefusedError
 from ovine.openflow.errors import EncodeError, ProtocolError
 from ovine.openflow.fields import ALIASES, FIELDS, PREREQUISITES, canonical
 from ovine.openflow.flow import (
@@ -91,6 +92,7 @@ from ovine.openflow.messages import (
     encode,
 )
 from ovine.openflow.packet import PacketIn, PacketOut, Resume
+from ovine.openflow.session import Ready, Received, Refused, Session
 from ovine.openflow.switch import (
     OVN_GENEVE_TLV,
     CtFlushZone,
@@ -111,6 +113,12 @@ from ovine.openflow.switch import (
 )
 
 __all__ = [
+    "Connection",
+    "RefusedError",
+    "Ready",
+    "Received",
+    "Refused",
+    "Session",
     "ALIASES",
     "ALL_GROUPS",
     "ALL_METERS",
