@@ -62,13 +62,16 @@ class Target(Generic[R]):
     """One table of the target database.
 
     `key(row, names)` gives the natural key of an actual row, which is the relation's key of the row that it should
-    equal; None for a row of somebody else's. `columns` are the attributes that we own.
+    equal; None for a row of somebody else's. `columns` are the attributes that we own. With `update_only` rows are
+    never made or deleted, only those that are there are changed. `new_uuid(key)` may choose the uuid of a new row.
     """
 
     relation: Relation[Any, R]
     table: type[R]
     key: Callable[[R, Names], Hashable | None]
     columns: tuple[str, ...]
+    update_only: bool = False
+    new_uuid: Callable[[Any], str] | None = None
 
 
 class Actual:
@@ -190,6 +193,8 @@ class Projection:
         want = self._engine.rows(actual.target.relation).get(key)
         uuid = actual.uuid_of.get(key)
         surplus = actual.surplus.get(key, ())
+        if actual.target.update_only and (want is None or uuid is None):
+            return False
         for extra in surplus:
             transaction.delete(table, extra)
         if want is None:
@@ -253,7 +258,8 @@ class Projection:
 
     def _new_uuid(self, actual: Actual, key: Hashable) -> Uuid:
         name = f"{actual.target.table.spec.name} {key!r}"
-        made = Uuid(str(uuids.uuid5(NAMESPACE, name)))
+        choose = actual.target.new_uuid
+        made = Uuid(choose(key) if choose is not None else str(uuids.uuid5(NAMESPACE, name)))
         while self._replica.get(actual.target.table, made) is not None:
             made = Uuid(str(uuids.uuid5(NAMESPACE, f"{name} beside {made}")))
         return made

@@ -1,0 +1,65 @@
+"""What the plugin's rules read, and the ways to find it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+from ovine.engine import Index, Reader, query
+from ovine.model import cloud, nb
+from ovine.model.base import Uuid
+from ovine.plugin.settings import Settings
+
+DISTRIBUTED = "network:distributed"
+"""The device_owner of a network's metadata port, which exists on every host."""
+
+SUBNETS_OF_NETWORK: Index[cloud.Subnet] = Index(cloud.Subnet, lambda subnet: (subnet.network,))
+PORTS_OF_NETWORK: Index[cloud.Port] = Index(cloud.Port, lambda port: (port.network,))
+PORTS_OF_ALLOCATION: Index[cloud.Port] = Index(cloud.Port, lambda port: port.fixed_ips)
+ALLOCATIONS_OF_SUBNET: Index[cloud.IPAllocation] = Index(cloud.IPAllocation, lambda ip: (ip.subnet,))
+METADATA_PORTS: Index[cloud.Port] = Index(
+    cloud.Port, lambda port: (port.network,) if port.device_owner == DISTRIBUTED else ()
+)
+SWITCH_PORTS_BY_NAME: Index[nb.LogicalSwitchPort] = Index(nb.LogicalSwitchPort, lambda port: (port.name,))
+
+
+class Address(NamedTuple):
+    """One fixed IP of a port."""
+
+    subnet: Uuid
+    ip: str
+
+
+@query
+def settings(q: Reader) -> Settings:
+    """The operator's settings."""
+    found = q.value(Settings, ())
+    return found if found is not None else Settings()
+
+
+@query
+def addresses(q: Reader, port: Uuid) -> tuple[Address, ...]:
+    """A port's fixed IPs, in the API's order."""
+    row = q.get(cloud.Port, port)
+    if row is None:
+        return ()
+    found = [ip for key in row.fixed_ips if (ip := q.value(cloud.IPAllocation, key)) is not None]
+    return tuple(Address(ip.subnet, ip.ip_address) for ip in sorted(found, key=lambda ip: (ip.position, ip.ip_address)))
+
+
+@query
+def metadata_address(q: Reader, subnet: Uuid) -> str | None:
+    """The address of the metadata port in a subnet."""
+    row = q.get(cloud.Subnet, subnet)
+    if row is None:
+        return None
+    for port in q.find(METADATA_PORTS, row.network):
+        for address in addresses(q, port):
+            if address.subnet == subnet:
+                return address.ip
+    return None
+
+
+def segment_id(network: Uuid) -> str:
+    """The id of a network's one segment."""
+    return str(uuid.uuid5(uuid.UUID(network), "segment"))

@@ -1,0 +1,68 @@
+"""A port is a logical switch port, named by its id; a network's metadata port is a `localport`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ovine.engine import Emit, Reader, rule
+from ovine.model import cloud, nb
+from ovine.model.base import Map, Uuid
+from ovine.plugin import addresses as columns
+from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
+from ovine.plugin.inputs import DISTRIBUTED, Address, addresses
+from ovine.plugin.networks import SWITCH_PORTS, switch_name
+from ovine.projection import ref
+
+
+@rule(over=cloud.Port, writes=(SWITCH_PORTS,))
+def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """A logical switch port for each port."""
+    port = q.row(cloud.Port, key)
+    fixed = addresses(q, key)
+    ips = [address.ip for address in fixed]
+    pairs = columns.pairs_of(port.allowed_address_pairs)
+    distributed = port.device_owner == DISTRIBUTED
+    secure = port.port_security_enabled and not port.device_owner.startswith("network:")
+    options = {"requested-chassis": port.binding_host_id} if port.binding_host_id else {}
+    served = {version: options_of_port(q, key, version) for version in (4, 6)}
+    yield SWITCH_PORTS(
+        key,
+        nb.LogicalSwitchPort(
+            name=key,
+            type="localport" if distributed else "",
+            addresses=columns.addresses(port.mac_address, ips, pairs, secure=secure or distributed),
+            port_security=columns.port_security(port.mac_address, ips, pairs, secure=secure),
+            enabled=port.admin_state_up,
+            options=Map(options),
+            dhcpv4_options=ref(DHCP_OPTIONS, served[4]) if served[4] else None,
+            dhcpv6_options=ref(DHCP_OPTIONS, served[6]) if served[6] else None,
+            external_ids=_external_ids(q, key, fixed),
+        ),
+    )
+
+
+def _external_ids(q: Reader, key: Uuid, fixed: tuple[Address, ...]) -> Map[str, str]:
+    port = q.row(cloud.Port, key)
+    distributed = port.device_owner == DISTRIBUTED
+    return Map(
+        {
+            "neutron:cidrs": " ".join(_cidr(q, address) for address in fixed),
+            "neutron:device_id": port.device_id,
+            "neutron:device_owner": port.device_owner,
+            "neutron:mtu": str(q.row(cloud.Network, port.network).mtu) if distributed else "",
+            "neutron:network_name": switch_name(port.network),
+            "neutron:port_capabilities": "",
+            "neutron:port_name": port.name,
+            "neutron:project_id": port.project_id,
+            "neutron:revision_number": str(port.revision_number),
+            "neutron:security_group_ids": "",
+            "neutron:subnet_pool_addr_scope4": "",
+            "neutron:subnet_pool_addr_scope6": "",
+            "neutron:vnic_type": port.binding_vnic_type,
+        }
+    )
+
+
+def _cidr(q: Reader, address: Address) -> str:
+    _, _, length = q.row(cloud.Subnet, address.subnet).cidr.partition("/")
+    return f"{address.ip}/{length}"

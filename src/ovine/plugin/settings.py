@@ -1,0 +1,65 @@
+"""What an operator may set for the plugin: the `[dhcp]` and `[mac]` tables of Ovine's configuration file (TOML)."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """A setting that makes no sense; its text is one line for the operator."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`domain` is handed out as the domain name, `dns_servers` where a subnet names none; `lease_time` in seconds."""
+
+    domain: str = "openstacklocal"
+    dns_servers: tuple[str, ...] = ()
+    lease_time: int = 43200
+    base_mac: str = "fa:16:3e:00:00:00"
+
+    @property
+    def mac_prefix(self) -> str:
+        """The first three octets of addresses that the cloud itself uses."""
+        return self.base_mac[:8]
+
+
+def load(path: Path | None) -> Settings:
+    """Reads the settings; defaults where the file, a table or a key is missing. Raises SettingsError."""
+    if path is None:
+        return Settings()
+    try:
+        tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    dhcp: dict[str, Any] = tables.get("dhcp", {})
+    known = {"domain", "dns_servers", "lease_time"}
+    if not isinstance(dhcp, dict) or dhcp.keys() - known:
+        raise SettingsError(f"{path}: the table [dhcp] knows only {', '.join(sorted(known))}")
+    settings = Settings(
+        domain=str(dhcp.get("domain", Settings.domain)),
+        dns_servers=tuple(dhcp.get("dns_servers", ())),
+        lease_time=dhcp.get("lease_time", Settings.lease_time),
+        base_mac=str(tables.get("base_mac", Settings.base_mac)).lower(),
+    )
+    _check(path, settings)
+    return settings
+
+
+def _check(path: Path, settings: Settings) -> None:
+    if not isinstance(settings.lease_time, int) or settings.lease_time <= 0:
+        raise SettingsError(f"{path}: dhcp.lease_time is a number of seconds, not {settings.lease_time!r}")
+    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", settings.base_mac):
+        raise SettingsError(f"{path}: base_mac is a MAC address, not {settings.base_mac!r}")
+    for server in settings.dns_servers:
+        try:
+            ip_address(server)
+        except ValueError as error:
+            raise SettingsError(f"{path}: dhcp.dns_servers holds {server!r}, which is no IP address") from error
