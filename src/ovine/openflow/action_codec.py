@@ -375,7 +375,7 @@ ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Clone: _clone,
     CtClear: lambda action: nicira(43, bytes(6)),
     CheckPktLarger: _check_pkt_larger,
-    DeleteField: lambda action: nicira(50, field_header(action.field)),
+    DeleteField: lambda action: nicira(50, field_header(action.field).ljust(14, b"\0")),
     Raw: lambda action: action.data,
 }
 

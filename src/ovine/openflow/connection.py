@@ -72,6 +72,7 @@ class Connection:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._parts: dict[int, list[Any]] = {}
         self._collecting: dict[int, list[Refused]] = {}
+        self._abandoned: deque[int] = deque(maxlen=64)
         self._events: deque[Event] = deque()
         self._packet_ins = 0
         self._wake = asyncio.Event()
@@ -179,30 +180,42 @@ class Connection:
     async def transact(self, messages: Iterable[Message]) -> None:
         """Send flow-mods, group-mods and packet-outs as one atomic, ordered bundle and wait for its commit.
 
-        RefusedError if the switch refuses any of them (then none takes effect); it lists each refusal.
+        RefusedError if the switch refuses any of them, with each refusal; then none takes effect.
         """
         bundle_id, self._next_bundle = self._next_bundle, self._next_bundle % 0xFFFFFFFE + 1
-        steps = bundle(messages, bundle_id)
+        opening, *adds, commit = bundle(messages, bundle_id)
         refusals: list[Refused] = []
         xids: list[int] = []
         try:
-            for start in range(0, len(steps), _BATCH):
-                xids += self._write(steps[start : start + _BATCH])
-                self._collecting.update(dict.fromkeys(xids[start:], refusals))
-                if start + _BATCH < len(steps):
-                    await self._writer.drain()
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._waiting[xids[-1]] = future
-            try:
-                await future
-            except RefusedError as error:
-                refusals += error.refusals
+            for start in range(0, len(adds) + 1, _BATCH):
+                sent = self._write([opening, *adds][start : start + _BATCH])
+                self._collecting.update(dict.fromkeys(sent, refusals))
+                xids += sent
+                await self._writer.drain()
+            # Open vSwitch refuses a malformed message when it is added, and would still commit the others.
+            await self.barrier()
+            if not refusals:
+                await self._commit(commit, refusals)
             if refusals:
                 raise RefusedError(refusals)
+        except BaseException:
+            self._discard(bundle_id)
+            raise
         finally:
             for xid in xids:
                 self._collecting.pop(xid, None)
-                self._waiting.pop(xid, None)
+
+    async def _commit(self, commit: Message, refusals: list[Refused]) -> None:
+        try:
+            await self.request(commit)
+        except RefusedError as error:
+            refusals += error.refusals
+
+    def _discard(self, bundle_id: int) -> None:
+        """Free the bundle in the switch.  A failed commit has freed it already, and this is refused, quietly."""
+        if self._failure is None:
+            xid = self._write([BundleControl(bundle_id, "discard")])[0]
+            self._abandoned.append(xid)
 
     # --- receiving ------------------------------------------------------------------------------------------------
 
@@ -264,15 +277,15 @@ class Connection:
             self._queue(event)
 
     def _is_step(self, event: Received) -> bool:
-        """The answers to the opening of a bundle say nothing that its commit does not."""
-        return isinstance(event.message, BundleControl) and event.xid in self._collecting
+        """The answers to a bundle's opening and discarding say nothing that its commit does not."""
+        return isinstance(event.message, BundleControl)
 
     def _refuse(self, event: Refused, future: asyncio.Future[Any] | None) -> None:
         if future is not None and not future.done():
             future.set_exception(RefusedError([event]))
         elif event.xid in self._collecting:
             self._collecting[event.xid].append(event)
-        else:
+        elif event.xid not in self._abandoned:
             self._queue(event)
 
     def _collect(self, xid: int, part: MultipartReply, future: asyncio.Future[Any]) -> None:

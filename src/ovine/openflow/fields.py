@@ -171,10 +171,15 @@ _IP4: Condition = ("eth_type", 0x0800, None)
 _IP6: Condition = ("eth_type", 0x86DD, None)
 _ND_TARGETS = tuple((_IP6, ("nw_proto", 58, None), ("icmpv6_type", kind, None)) for kind in (135, 136))
 
+# Connection tracking gives an original tuple to a packet that is tracked and valid: +trk-inv, or a bit that implies it.
 # Prerequisite -> alternatives, each a tuple of conditions that must all be part of the match before the field may be.
 PREREQUISITES: dict[str, tuple[tuple[Condition, ...], ...]] = {
     "-": ((),),
-    "ct": ((("ct_state", 0x20, 0x20), _IP4), (("ct_state", 0x20, 0x20), _IP6)),
+    "ct": tuple(
+        (("ct_state", state, mask), ip)
+        for state, mask in ((0x20, 0x30), *((bit, bit) for bit in (0x01, 0x02, 0x04, 0x08, 0x40, 0x80)))
+        for ip in (_IP4, _IP6)
+    ),
     "vlan": ((("vlan_vid", 0x1000, 0x1000),),),
     "mpls": ((("eth_type", 0x8847, None),), (("eth_type", 0x8848, None),)),
     "ip4": ((_IP4,),),

@@ -1,7 +1,7 @@
 """One OpenFlow conversation without I/O: bytes in, events out.
 
 The session cuts the byte stream into messages, negotiates the version (1.5 and nothing else), answers echo requests,
-numbers what is sent, and remembers it until a barrier confirms it, so that an error can name the message it refuses.
+numbers what is sent, and remembers it until a barrier (or a bundle's commit) confirms it, so that an error can name the message it refuses.
 It reads no clock and no socket.
 
 Invariants.  Events come in the order of the bytes, however the bytes are cut.  After a ProtocolError the session is
@@ -21,6 +21,8 @@ from ovine.openflow.messages import (
     HEADER_SIZE,
     VERSION,
     BarrierReply,
+    BundleAdd,
+    BundleControl,
     EchoReply,
     EchoRequest,
     Message,
@@ -121,12 +123,22 @@ class Session:
         if isinstance(message, Error):
             if not self._ready and message.type == 0:
                 raise ProtocolError(f"the switch refuses OpenFlow 1.5: {_printable(message.data)}")
-            return Refused(xid, message, self._unconfirmed.get(xid)), b""
+            sent = self._sent(xid)
+            if isinstance(sent, BundleControl):
+                self._end_bundle(sent.bundle_id)
+            return Refused(xid, message, sent), b""
         if not self._ready:
             raise ProtocolError(f"the switch sent {type(message).__name__} before its hello")
         if isinstance(message, BarrierReply):
             self._confirm(xid)
+        elif isinstance(message, BundleControl) and message.step in ("commit_reply", "discard_reply"):
+            self._end_bundle(message.bundle_id)
         return Received(xid, message), b""
+
+    def _sent(self, xid: int) -> Message | None:
+        """What was sent with this number; for a message in a bundle, that message."""
+        message = self._unconfirmed.get(xid)
+        return message.message if isinstance(message, BundleAdd) else message
 
     def _greeted(self, hello: Hello) -> Event:
         if VERSION not in hello.versions:
@@ -141,10 +153,23 @@ class Session:
         """All that was sent up to this barrier has been judged: no error can come for it any more."""
         if barrier_xid not in self._unconfirmed:
             return
+        bundled: list[tuple[int, Message]] = []
         while self._unconfirmed:
-            xid, _message = self._unconfirmed.popitem(last=False)
+            xid, message = self._unconfirmed.popitem(last=False)
+            if isinstance(message, BundleAdd):
+                bundled.append((xid, message))
             if xid == barrier_xid:
-                return
+                break
+        # What is in a bundle is judged when the bundle is committed, not before.
+        for xid, message in reversed(bundled):
+            self._unconfirmed[xid] = message
+            self._unconfirmed.move_to_end(xid, last=False)
+
+    def _end_bundle(self, bundle_id: int) -> None:
+        """The bundle was committed or thrown away: its messages have been judged."""
+        done = [x for x, m in self._unconfirmed.items() if isinstance(m, BundleAdd) and m.bundle_id == bundle_id]
+        for xid in done:
+            del self._unconfirmed[xid]
 
 
 def _printable(data: bytes) -> str:
