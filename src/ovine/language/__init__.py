@@ -1,11 +1,16 @@
 """The logical-flow language: matches and actions, read, printed, evaluated and compiled to OpenFlow matches.
 
 Layers, lowest first: `errors`, `values`, `lexer`, `layout`, `symbols`, `match` (the tree), `stream`, `parser`,
-`environment`, `cubes`, `compiler`, `packet`, `actions`, `action_parser`, `action_printer`. Nothing here does I/O.
+`environment`, `cubes`, `compiler`, `packet`; and for actions `actions` (the tree), `action_arguments`,
+`action_parser`, `action_printer`, `prerequisites`. Nothing here does I/O.
 
 For readers: docs/language.md. Tests: tests/unit/language/, cases in tests/cases/language/.
 """
 
+from ovine.language import actions
+from ovine.language.action_parser import parse_actions
+from ovine.language.action_printer import format_action, format_actions
+from ovine.language.actions import Action
 from ovine.language.compiler import Conjunction, FlowMatch, compile_match
 from ovine.language.environment import Environment, StaticEnvironment
 from ovine.language.errors import SyntaxProblem
@@ -30,6 +35,7 @@ from ovine.language.match import (
 )
 from ovine.language.packet import Packet, evaluate, flows_match
 from ovine.language.parser import parse_match
+from ovine.language.prerequisites import prerequisite, prerequisites
 from ovine.language.symbols import FIELDS, PREDICATES, Field, OvnField, Subfield, openflow_subfield, whole
 from ovine.language.values import AddressSet, Constant, PortGroup, TemplateVar, quote
 
@@ -38,6 +44,7 @@ __all__ = [
     "FIELDS",
     "PREDICATES",
     "TRUE",
+    "Action",
     "AddressSet",
     "And",
     "Comparison",
@@ -60,16 +67,22 @@ __all__ = [
     "Subfield",
     "SyntaxProblem",
     "TemplateVar",
+    "actions",
     "all_of",
     "any_of",
     "compile_match",
     "evaluate",
     "expand_templates",
     "flows_match",
+    "format_action",
+    "format_actions",
     "format_match",
     "negation",
     "openflow_subfield",
+    "parse_actions",
     "parse_match",
+    "prerequisite",
+    "prerequisites",
     "quote",
     "references",
     "whole",
