@@ -1,0 +1,190 @@
+"""The loop of a compiler: changes in, an engine run to its end, differences out.
+
+A `Derivation` owns an engine, the clients that feed it, and a `Writer` for each database that it writes to. It wakes
+when a change arrives, computes in bounded turns (other events are served in between), and lets each writer send what
+its projection plans: one transaction at a time, planned anew after each answer, so that a change that arrives meanwhile
+rides on the next one. A transaction that fails loses nothing: the difference is still there, and is tried again.
+
+Tests: tests/interop/test_plugin_daemon.py, and those of the daemons that use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ovine.engine import Engine, Failure
+from ovine.model.base import Row
+from ovine.ovsdb import Client, NotConnected, Transaction, TransactionError
+from ovine.ovsdb.replica import Batch
+from ovine.projection import Projection, Target
+
+TURN = 500
+"""Rule runs between two looks at other events: some milliseconds."""
+RETRY = 1.0
+"""Seconds before a refused transaction is tried again."""
+
+
+class Writer:
+    """Sends to one database what its projection plans, while `allowed()`."""
+
+    def __init__(
+        self,
+        client: Client,
+        projection: Projection,
+        log: logging.Logger,
+        *,
+        allowed: Callable[[], bool] = lambda: True,
+        extend: Callable[[Transaction], None] = lambda _: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`extend` may add operations to each transaction; `written` is called when nothing is left to write."""
+        self.client = client
+        self.projection = projection
+        self.error: str | None = None
+        """Why the last transaction was refused; None when it was not."""
+        self._log = log
+        self._allowed = allowed
+        self._extend = extend
+        self._written = written
+        self._wake = asyncio.Event()
+        client.subscribe(projection.note)
+        client.subscribe(lambda _: self._wake.set())
+        client.on_state(self._wake.set)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Writes for ever; to be cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self.client.connected and self._allowed():
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        try:
+            while transaction := self._plan():
+                await self.client.transact(transaction)
+                self.error = None
+        except TransactionError as error:
+            self._refused(error)
+            await asyncio.sleep(RETRY)
+            self._wake.set()
+        except NotConnected:
+            return  # on_state wakes us when the connection is back
+        else:
+            self._written()
+
+    def _plan(self) -> Transaction:
+        transaction = self.projection.plan()
+        for line in self._news():
+            self._log.warning("%s", line)
+        self._extend(transaction)
+        return transaction
+
+    def _news(self) -> list[str]:
+        put_back = list(self.projection.put_back)
+        self.projection.put_back.clear()
+        return put_back
+
+    def _refused(self, error: TransactionError) -> None:
+        if str(error) != self.error:
+            self._log.error("%s refused a transaction: %s", self.client.name, error)
+        self.error = str(error)
+
+
+class Derivation:
+    """An engine, fed by clients, and the writers of what it derives."""
+
+    def __init__(self, engine: Engine, log: logging.Logger) -> None:
+        self.engine = engine
+        self.log = log
+        self.writers: list[Writer] = []
+        self.paused = False
+        self.computed: list[Callable[[], None]] = []
+        """Called after each time the engine has come to rest."""
+        self._wake = asyncio.Event()
+        self._reported: frozenset[Failure] = frozenset()
+
+    def feed(self, client: Client, tables: Iterable[type[Row]]) -> None:
+        """Lets these tables of a client's database be inputs, with what they hold now and all changes to come."""
+        chosen = frozenset(tables)
+
+        def take(batch: Batch) -> None:
+            for change in batch:
+                if change.table in chosen:
+                    self.engine.feed(change.table, change.uuid, change.new)
+            self._wake.set()
+
+        for table in chosen:
+            for uuid, row in client.replica.rows(table).items():
+                self.engine.feed(table, uuid, row)
+        client.subscribe(take)
+        self._wake.set()
+
+    def write(self, client: Client, targets: Sequence[Target[Any]], **options: Any) -> Writer:
+        """Adds a writer of derived rows; `options` are Writer's."""
+        writer = Writer(client, Projection(self.engine, client.replica, targets), self.log, **options)
+        self.writers.append(writer)
+        return writer
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def failures(self) -> list[Failure]:
+        """What does not work: rules that raised, and writes that were refused."""
+        refused = [Failure(w.client.name, "transaction", w.error) for w in self.writers if w.error]
+        return self.engine.failures() + refused
+
+    def recompute(self) -> list[str]:
+        """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
+        differences = self.engine.audit()
+        fresh = self.engine.recomputed()
+        self.engine = fresh
+        for writer in self.writers:
+            writer.projection.use(fresh)
+            writer.wake()
+        for line in differences[:20]:
+            self.log.error("recompute differs: %s", line)
+        return differences
+
+    async def run(self) -> None:
+        """Computes and writes for ever; to be cancelled. Raises what a writer raises."""
+        tasks = [asyncio.create_task(writer.run()) for writer in self.writers]
+        tasks.append(asyncio.create_task(self._compute()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+
+    async def _compute(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self.paused:
+                continue
+            while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
+                await asyncio.sleep(0)
+            self._report()
+            for callback in self.computed:
+                callback()
+            for writer in self.writers:
+                writer.wake()
+
+    def _report(self) -> None:
+        """Logs each failure once, when it appears."""
+        now = frozenset(self.engine.failures())
+        for failure in sorted(now - self._reported, key=lambda f: (f.rule, f.key)):
+            self.log.error("%s at %s: %s", failure.rule, failure.key, failure.error)
+        self._reported = now
