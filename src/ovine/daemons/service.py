@@ -1,0 +1,391 @@
+"""From a declared daemon to a running one: options, log, forks, pidfile, control socket, event loop, and the way out.
+
+A daemon is a `DaemonSpec` with an async `main(context)`. `run_daemon` does the rest in an order that others rely on:
+everything that can be refused is refused before the first fork; the pidfile and the control socket exist before a
+detached start returns; `exit` is answered when the clean-up is over and both files are gone; then the process ends.
+
+The end comes in steps, each with a bound, so that a daemon whose databases are gone still ends promptly: `stopping` is
+set; `main` has `grace` seconds to return, then it is cancelled; callbacks of `on_exit` run in reverse order, with
+`cleanup_seconds` for all of this. Modules of daemons import what is large inside `main`, so that a start is quick.
+Tests: tests/interop/test_daemon_service.py, tests/interop/test_appctl.py.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ovine import __version__
+from ovine.daemons import options as opts
+from ovine.daemons import paths, process, vlog
+from ovine.daemons.pidfile import AlreadyRunning, Pidfile, acquire
+from ovine.daemons.syslog_sink import SyslogSink
+from ovine.daemons.unixctl import CommandError, Commands, Server
+from ovine.daemons.vlog_levels import SpecError
+
+# The version of OVN whose conventions these daemons keep.  Scripts compare the last word of the first line of `version`
+# with the versions they know (ovs-lib: only from 2.5.90 on is a daemon stopped by `exit`), so it stands there.
+OVN_VERSION = "23.03.1"
+# After SIGTERM a process that computes and doesn't get round to ending is ended the hard way.
+HARD_END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a daemon ends: `exit` with its words, or a signal."""
+
+    words: tuple[str, ...] = ()
+    signal: int | None = None
+
+    @property
+    def clean_up(self) -> bool:
+        """Whether to take back what was written to databases: after a plain `exit`, not before a restart."""
+        return self.signal is None and "--restart" not in self.words
+
+
+@dataclass(frozen=True)
+class TlsOptions:
+    """What the command line says about TLS; None where it says nothing.  Files are absolute paths."""
+
+    private_key: str | None = None
+    certificate: str | None = None
+    ca_cert: str | None = None
+    bootstrap_ca_cert: str | None = None
+    protocols: str | None = None
+    ciphers: str | None = None
+    ciphersuites: str | None = None
+    server_name: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line names keys, so that other sources of keys don't count."""
+        return any((self.private_key, self.certificate, self.ca_cert, self.bootstrap_ca_cert))
+
+    @classmethod
+    def parsed(cls, options: opts.Parsed) -> "TlsOptions":
+        """Those of a parsed command line."""
+
+        def file(name: str) -> str | None:
+            value = options.value(name)
+            return value if value is None or value == "none" else str(Path(value).absolute())
+
+        return cls(
+            private_key=file("private-key"),
+            certificate=file("certificate"),
+            ca_cert=file("ca-cert"),
+            bootstrap_ca_cert=file("bootstrap-ca-cert"),
+            protocols=options.value("ssl-protocols"),
+            ciphers=options.value("ssl-ciphers"),
+            ciphersuites=options.value("ssl-ciphersuites"),
+            server_name=options.value("ssl-server-name"),
+        )
+
+
+@dataclass
+class Context:
+    """What a running daemon's `main` stands on."""
+
+    program: str
+    options: opts.Parsed
+    paths: paths.Paths
+    tls: TlsOptions
+    commands: Commands
+    vlog: vlog.Vlog
+    log: logging.Logger
+    environment: Mapping[str, str]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: Ending | None = None
+    _callbacks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def stop(self, ending: Ending) -> None:
+        """Begin the end; the first reason counts."""
+        if self.ending is None:
+            self.ending = ending
+            self.stopping.set()
+
+    def on_exit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Call this when the daemon ends, after `main` is over, the last one added first.  `ending` tells why."""
+        self._callbacks.append(callback)
+
+    def remote(self, option: str, variable: str, default: str) -> str:
+        """A database's remotes: from an option, else from an environment variable, else the default."""
+        return self.options.value(option) or self.environment.get(variable) or default
+
+    async def run_callbacks(self) -> None:
+        """Run what `on_exit` collected; a failing one is logged and doesn't keep the others from running."""
+        while self._callbacks:
+            try:
+                await self._callbacks.pop()()
+            except Exception:
+                self.log.exception("clean-up failed")
+
+
+@dataclass(frozen=True)
+class DaemonSpec:
+    """A daemon, declared.
+
+    `name` is its logger (`ovine.NAME`), `default_program` its program name unless $OVN_PROGRAM or argv[0] say else.
+    `positional` is the least and most number of words beside the options, shown in the help as `arguments`.
+    `check` may refuse a parsed command line by OptionError.  `modules` are names for -v that no logger has yet.
+    """
+
+    name: str
+    default_program: str
+    description: str
+    main: Callable[[Context], Awaitable[None]]
+    options: tuple[opts.Option, ...] = ()
+    arguments: str = ""
+    positional: tuple[int, int] = (0, 0)
+    check: Callable[[opts.Parsed], None] | None = None
+    modules: tuple[str, ...] = ()
+    grace: float = 0.5
+    cleanup_seconds: float = 10.0
+
+
+def program_name(default: str, program: str | None = None) -> str:
+    """$OVN_PROGRAM, else the name of the program called (a path or None), else the default."""
+    return os.environ.get("OVN_PROGRAM") or Path(program or default).name
+
+
+def version_text(program: str) -> str:
+    """What --version and the control command `version` say."""
+    return f"{program} (Ovine {__version__}) in place of OVN {OVN_VERSION}\n"
+
+
+def run_daemon(spec: DaemonSpec, argv: Sequence[str], program: str | None = None) -> int:
+    """Run a daemon with the words after its name; `program` is argv[0] where the caller has one.
+
+    Returns an exit status in the process that was called: at once for --help, --version and errors, after the start
+    with --detach.  The process that becomes the daemon ends in here.
+    """
+    name = program_name(spec.default_program, program)
+    try:
+        parsed = opts.parse(argv, (*spec.options, *opts.COMMON_OPTIONS), spec.positional)
+        if parsed.has("help") or parsed.has("version"):
+            sys.stdout.write(_help(spec, name) if parsed.has("help") else version_text(name))
+            return 0
+        if spec.check is not None:
+            spec.check(parsed)
+        where = paths.from_environment()
+        log = _start_log(spec, parsed, name, where)
+        process.rename_process(name)
+        startup = process.start(
+            detach=parsed.has("detach"), monitor=parsed.has("monitor"), chdir=not parsed.has("no-chdir")
+        )
+    except opts.OptionError as fault:
+        return _refuse(name, str(fault))
+    if isinstance(startup, int):
+        return startup
+    status = _Daemon(spec, parsed, name, where, log).run(startup)
+    # Nothing is left to do: the interpreter's own tidying would take time, and might wait for a thread that is stuck.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _refuse(program: str, text: str) -> int:
+    sys.stderr.write(f"{program}: {text}\n")
+    return 1
+
+
+def _help(spec: DaemonSpec, program: str) -> str:
+    groups = (
+        ("Options", spec.options),
+        ("Daemon options", opts.DAEMON_OPTIONS),
+        ("Logging options", opts.LOG_OPTIONS),
+        ("TLS options", opts.TLS_OPTIONS),
+        ("Other options", opts.OTHER_OPTIONS),
+    )
+    return opts.usage(program, spec.description, spec.arguments, groups)
+
+
+def _start_log(spec: DaemonSpec, parsed: opts.Parsed, program: str, where: paths.Paths) -> vlog.Vlog:
+    """The log as the options ask.  OptionError if they ask for what cannot be."""
+    method = parsed.value("syslog-method") or os.environ.get("OVS_SYSLOG_METHOD") or "libc"
+    try:
+        log = vlog.Vlog(program, modules=(spec.name, *spec.modules), syslog=SyslogSink(method))
+    except ValueError as fault:
+        raise opts.OptionError(str(fault)) from None
+    for text in parsed.values("verbose"):
+        try:
+            log.set(text or "dbg")
+        except SpecError as fault:
+            raise opts.OptionError(f'processing "{text}": {fault}') from None
+    log.install()
+    if parsed.has("log-file"):
+        path = where.log_file(program, parsed.value("log-file")).absolute()
+        try:
+            log.open_file(path)
+        except OSError as fault:
+            raise opts.OptionError(f"{path}: cannot open log file: {fault.strerror}") from None
+    return log
+
+
+class _Daemon:
+    """One daemon in its own process."""
+
+    def __init__(self, spec: DaemonSpec, parsed: opts.Parsed, program: str, where: paths.Paths, log: vlog.Vlog) -> None:
+        self._spec = spec
+        self._parsed = parsed
+        self._program = program
+        self._paths = where
+        self._vlog = log
+        self._log = logging.getLogger(f"ovine.{spec.name}")
+        self._commands = Commands()
+        self._pidfile: Pidfile | None = None
+        self._server: Server | None = None
+        self._over = asyncio.Event()
+
+    def run(self, startup: process.Startup) -> int:
+        """Run until the end; the exit status, or death by the signal that was received."""
+        try:
+            self._take_pidfile()
+            # Not closed: that would wait for threads, and the caller ends the process anyway.
+            runner = asyncio.Runner(loop_factory=_loop_factory())
+            ending, failed = runner.run(self._live(startup))
+        except (AlreadyRunning, _CannotStart) as fault:
+            self._release()
+            return _refuse(self._program, str(fault))
+        if ending.signal is not None:
+            process.die_of(ending.signal)
+        if failed and startup.monitored:
+            process.die_of(signal.SIGABRT)  # a bug: the monitor is to start the daemon again
+        return 1 if failed else 0
+
+    def _take_pidfile(self) -> None:
+        if not self._parsed.has("pidfile"):
+            return
+        path = self._paths.pidfile(self._program, self._parsed.value("pidfile")).absolute()
+        try:
+            self._pidfile = acquire(path, overwrite=self._parsed.has("overwrite-pidfile"))
+        except OSError as fault:
+            raise _CannotStart(f"{path}: cannot create pidfile: {fault.strerror}") from None
+
+    async def _live(self, startup: process.Startup) -> tuple[Ending, bool]:
+        context = Context(
+            program=self._program,
+            options=self._parsed,
+            paths=self._paths,
+            tls=TlsOptions.parsed(self._parsed),
+            commands=self._commands,
+            vlog=self._vlog,
+            log=self._log,
+            environment=dict(os.environ),
+        )
+        self._register(context)
+        await self._listen()
+        self._catch_signals(context)
+        startup.ready()
+        self._log.info("%s (Ovine %s) started", self._program, __version__)
+        failed = await self._main(context)
+        await self._finish()
+        return context.ending or Ending(), failed
+
+    async def _listen(self) -> None:
+        given = self._parsed.value("unixctl")
+        if given == "none":
+            return
+        path = self._paths.control_socket(self._program, os.getpid(), given).absolute()
+        self._server = Server(path, self._commands)
+        try:
+            await self._server.start()
+        except OSError as fault:
+            raise _CannotStart(f"{path}: cannot listen for control commands: {fault.strerror}") from None
+
+    def _register(self, context: Context) -> None:
+        async def exit_(words: list[str]) -> str:
+            if words not in ([], ["--restart"]):
+                raise CommandError(f'"exit" takes no argument but --restart, not "{words[0]}"')
+            context.stop(Ending(tuple(words)))
+            await self._over.wait()
+            return ""
+
+        self._commands.register("exit", "[--restart]", 0, 1, exit_)
+        self._commands.register("version", "", 0, 0, lambda words: version_text(self._program))
+        vlog.register(self._commands, self._vlog)
+
+    def _catch_signals(self, context: Context) -> None:
+        loop = asyncio.get_running_loop()
+
+        def end(number: int) -> None:
+            self._log.info("terminating with signal %d (%s)", number, signal.strsignal(number))
+            context.stop(Ending(signal=number))
+
+        def hangup() -> None:
+            try:
+                self._vlog.reopen_file()
+            except OSError as fault:
+                self._log.warning("cannot open log file: %s", fault.strerror)
+
+        def caught(number: int, frame: object) -> None:
+            del frame
+            # Runs between two byte codes, even while a long computation keeps the event loop from its work.
+            loop.call_soon_threadsafe(end, number)
+            watch = threading.Timer(HARD_END_SECONDS, self._end_hard, (number,))
+            watch.daemon = True
+            watch.start()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, caught)
+        loop.add_signal_handler(signal.SIGHUP, hangup)
+
+    def _end_hard(self, number: int) -> None:
+        self._release()
+        process.die_of(number)
+
+    async def _main(self, context: Context) -> bool:
+        """Run `main` and the clean-up; whether `main` failed."""
+        main = asyncio.ensure_future(_awaited(self._spec.main(context)))
+        stop = asyncio.ensure_future(context.stopping.wait())
+        await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            async with asyncio.timeout(self._spec.cleanup_seconds):
+                await asyncio.wait({main}, timeout=self._spec.grace)
+                main.cancel()
+                await asyncio.wait({main})
+                await context.run_callbacks()
+        except TimeoutError:
+            self._log.warning("clean-up not over after %g seconds: leaving the rest", self._spec.cleanup_seconds)
+        stop.cancel()
+        fault = main.exception() if main.done() and not main.cancelled() else None
+        if fault is not None:
+            self._log.critical("%s failed", self._program, exc_info=fault)
+        return fault is not None
+
+    async def _finish(self) -> None:
+        """Remove the files, answer those who asked for the end, and go."""
+        if self._pidfile is not None:
+            self._pidfile.release()
+            self._pidfile = None
+        self._over.set()
+        if self._server is not None:
+            await self._server.close()
+
+    def _release(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.release()
+        if self._server is not None:
+            with contextlib.suppress(OSError):
+                self._server.path.unlink()
+
+
+class _CannotStart(Exception):
+    """A daemon that cannot start; the text is one line for the user."""
+
+
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
