@@ -1,0 +1,106 @@
+"""Cutting a byte stream into JSON texts."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovine.ovsdb.errors import ProtocolError
+from ovine.ovsdb.framing import Framer, encode
+
+nasty_text = st.text(st.sampled_from('{}[]"\\,: \n\tax\u20ac/'), max_size=12)
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | nasty_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(nasty_text, inner, max_size=4),
+    max_leaves=12,
+)
+messages = st.dictionaries(nasty_text, documents, max_size=4)
+
+
+@given(st.lists(messages, max_size=6), st.lists(st.integers(1, 40), min_size=1), st.sampled_from(["", " ", "\r\n\t "]))
+def test_any_split_of_any_messages_gives_them_back(texts, sizes, gap):
+    data = gap.encode().join(orjson.dumps(text) for text in texts) + gap.encode()
+    framer, out, position, turn = Framer(), [], 0, 0
+    while position < len(data):
+        size = sizes[turn % len(sizes)]
+        out += framer.feed(data[position : position + size])
+        position, turn = position + size, turn + 1
+    assert out == texts
+
+
+def test_a_message_is_given_as_soon_as_its_last_byte_is_there():
+    framer = Framer()
+    assert list(framer.feed(b'{"a":"}')) == []
+    assert list(framer.feed(b'\\"')) == []
+    assert list(framer.feed(b'"}')) == [{"a": '}"'}]
+
+
+def test_a_message_is_not_held_back_by_the_start_of_the_next():
+    assert list(Framer().feed(b'{"a":1}{"b":')) == [{"a": 1}]
+
+
+def test_messages_before_garbage_are_still_given():
+    messages = Framer().feed(b'{"a":1} x {"b":2}')
+    assert next(messages) == {"a": 1}
+    with pytest.raises(ProtocolError, match="expected a JSON object, got b'x"):
+        next(messages)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"[1]",
+        b'"text"',
+        b"}",
+        b'{"a":1}}',
+        b"{'a':1}",
+        b'{"a":}',
+        b'{"a":\xff}',
+        b'{"a":1e999999}x',
+        b"\x00" * 100,
+    ],
+)
+def test_garbage_is_refused(garbage):
+    with pytest.raises(ProtocolError):
+        list(Framer().feed(garbage))
+
+
+@given(st.binary(max_size=200) | st.text('{}":\\,[]1 a', max_size=60).map(str.encode))
+def test_no_bytes_do_anything_but_parse_or_be_refused(data):
+    framer = Framer()
+    try:
+        for message in framer.feed(data):
+            assert isinstance(message, dict)
+    except ProtocolError as error:
+        assert "\n" not in str(error)
+
+
+def test_deep_nesting_is_refused_not_followed():
+    depth = 100_000
+    with pytest.raises(ProtocolError, match="malformed JSON"):
+        list(Framer().feed(b'{"a":' * depth + b"1" + b"}" * depth))
+
+
+def test_deep_nesting_over_many_reads_is_refused_too():
+    framer = Framer()
+    for _ in range(100):
+        assert list(framer.feed(b'{"a":' * 1000)) == []
+    with pytest.raises(ProtocolError, match="malformed JSON"):
+        for _ in range(100):
+            assert list(framer.feed(b"}" * 1000)) == []
+
+
+def test_an_endless_message_is_refused_at_the_limit():
+    framer = Framer(max_message=10_000)
+    with pytest.raises(ProtocolError, match="longer than 10000 bytes"):
+        for _ in range(100):
+            assert list(framer.feed(b'{"a":"' + b"x" * 1000 if not framer._parts else b"x" * 1000)) == []
+
+
+def test_what_json_cannot_carry_is_refused_when_writing():
+    with pytest.raises(ValueError, match="64-bit"):
+        encode({"a": 2**70})
