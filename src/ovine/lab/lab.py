@@ -14,11 +14,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 from ovine.lab import central, commands, fabric, netns, requirements
-from ovine.lab.errors import LabError
+from ovine.lab.cloud import Cloud
+from ovine.lab.dhcp import INTERFACE
+from ovine.lab.endpoint import Endpoint
+from ovine.lab.errors import LabError, LabTimeout
 from ovine.lab.instance import Instance
 from ovine.lab.processes import Processes, inside_namespaces
 from ovine.lab.spec import Flavour, Host, LabSpec
@@ -26,6 +30,7 @@ from ovine.lab.store import InstanceRecord, Store
 from ovine.lab.tools import database_tool
 
 Progress = Callable[[str], None]
+ADMIN_CLOUD = "ovine"
 
 
 def _silent(step: str) -> None:
@@ -161,7 +166,64 @@ class Lab:
 
     # --- instances
 
-    def plug(self, name: str, *, host: str, port_id: str, mac: str, network: str = "") -> Instance:
+    @cached_property
+    def cloud(self) -> Cloud:
+        """A session with the lab's API as its administrator."""
+        clouds = self.store.facts().get("clouds")
+        if not clouds:
+            raise LabError(f"lab {self.spec.name} has no API: it was started with --no-api")
+        return Cloud(clouds[ADMIN_CLOUD])
+
+    def boot(
+        self, name: str, *, network: str, host: str, project: str | None = None, timeout: float = 30.0
+    ) -> Instance:
+        """A new instance on a port made through the API, ACTIVE and with its addresses.
+
+        `network` and `project` are names or ids; the port belongs to the network's project unless another is given.
+        """
+        cloud, chosen = self.cloud, self.spec.host(host)
+        self.store.check_new_instance(name)
+        project_id = cloud.project_id(project) if project else None
+        target = cloud.network(network, project_id)
+        port = cloud.create_port(name, target, chosen.name, project_id)
+        try:
+            instance = self.plug(
+                name, host=host, port_id=port["id"], mac=port["mac_address"], network=target["name"], owned_port=True
+            )
+        except BaseException:
+            cloud.delete(f"ports/{port['id']}")
+            raise
+        try:
+            cloud.wait_port_active(port["id"], timeout)
+        except LabTimeout as late:
+            raise LabTimeout(str(late), self.processes.tail(f"{host}-controller")) from None
+        cloud.configure(instance, port)
+        return instance
+
+    def delete(self, name: str) -> None:
+        """Ends an instance, and deletes the port that was made with it."""
+        record = self.store.instance(name)
+        if record.owned_port:
+            self.cloud.delete(f"ports/{record.port_id}", may_be_gone=True)
+        self.instance(name).delete()
+
+    def outside(self, name: str, address: str, *, vlan: int | None = None) -> Endpoint:
+        """A machine on the provider segment, with "ADDRESS/LENGTH" on the untagged network or in a VLAN."""
+        namespace = self.spec.instance_netns(name)
+        self.store.add_namespace(namespace)
+        port = f"out-{len(self.store.namespaces())}"
+        netns.add_veth(self.spec.fabric_netns, port, namespace, INTERFACE, bridge="provider")
+        netns.without_offload(namespace, INTERFACE)
+        interface = INTERFACE if vlan is None else f"{INTERFACE}.{vlan}"
+        if vlan is not None:
+            netns.add_vlan(namespace, INTERFACE, interface, vlan)
+        endpoint = Endpoint(name, namespace, interface, self.processes)
+        endpoint.add_address(address)
+        return endpoint
+
+    def plug(
+        self, name: str, *, host: str, port_id: str, mac: str, network: str = "", owned_port: bool = False
+    ) -> Instance:
         """A new instance with one interface that is the logical port `port_id`; without an address as yet."""
         spec = self.spec
         record = InstanceRecord(
@@ -171,6 +233,7 @@ class Lab:
             port_id=port_id,
             mac=mac,
             network=network,
+            owned_port=owned_port,
         )
         self.store.add_instance(record)
         instance = Instance(spec, self.store, self.processes, record)

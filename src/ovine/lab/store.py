@@ -105,6 +105,11 @@ class Store:
         except FileExistsError:
             raise LabError(f"instance {record.name} exists already: choose another name") from None
 
+    def check_new_instance(self, name: str) -> None:
+        """Raises LabError if there is an instance of that name."""
+        if self._instance_path(name).exists():
+            raise LabError(f"instance {name} exists already: choose another name")
+
     def instances(self) -> list[InstanceRecord]:
         found = sorted((self.directory / "instances").glob("*.json"))
         return [InstanceRecord(**json.loads(path.read_text())) for path in found]

@@ -1,0 +1,222 @@
+"""The tree of commands: names, options and help. What a command does is imported when it runs.
+
+Each command's help ends with an example; tests walk the tree and insist on it. An error of a command is one line on
+stderr and status 1. Tests: tests/unit/cli/.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+# Rich makes the help prettier and three times slower; plain text it is.
+PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
+HANDED_OVER: dict[str, Any] = {
+    "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    "add_help_option": False,
+}
+
+app = typer.Typer(name="ovine", no_args_is_help=True, help="Virtual networks for clouds.", **PLAIN)
+lab_app = typer.Typer(no_args_is_help=True, help="Several hosts of a cloud on this machine.", **PLAIN)
+app.add_typer(lab_app, name="lab")
+
+Lab = Annotated[str, typer.Option("--lab", envvar="OVINE_LAB", metavar="NAME", help="Which lab, if several are up.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
+
+
+def example(*lines: str) -> str:
+    """The end of a help text; \\b keeps the lines as they are."""
+    return "\n\n\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command tree on a command line; errors become one line and a status."""
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(list(arguments), prog_name="ovine", standalone_mode=True)
+    except SystemExit as finished:
+        return finished.code if isinstance(finished.code, int) else 1
+    except KeyboardInterrupt:
+        print("ovine: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _report(error)
+    return status if isinstance(status, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """One line for an error that is the user's to mend; anything else is a defect and keeps its traceback."""
+    from ovine.lab.errors import LabError
+
+    if not isinstance(error, LabError):
+        raise error
+    if error.details:
+        print(error.details.rstrip(), file=sys.stderr)
+    print(f"ovine: {error}", file=sys.stderr)
+    return 1
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        import ovine
+
+        print(f"ovine {ovine.__version__}")
+        raise typer.Exit()
+
+
+# --- the lab
+
+
+@lab_app.command("up", help="Start a lab and leave it running." + example("ovine lab up --hosts 3"))
+def lab_up(
+    hosts: Annotated[int, typer.Option("--hosts", min=1, max=100, help="How many hosts.")] = 3,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it.")] = "ovine",
+    northd: Annotated[str, typer.Option("--northd", metavar="ovine|c", help="Whose northd.")] = "ovine",
+    controller: Annotated[
+        list[str] | None,
+        typer.Option("--controller", metavar="ovine|c", help="Whose controller; repeat it for a choice per host."),
+    ] = None,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="With API and plugin, or a bare OVN.")] = True,
+) -> None:
+    from ovine.cli import lab_commands
+
+    lab_commands.up(name, hosts, northd, controller or ["ovine"], api)
+
+
+@lab_app.command("down", help="End a lab and remove all that it made." + example("ovine lab down"))
+def lab_down(
+    name: Annotated[str, typer.Option("--name", "--lab", envvar="OVINE_LAB", metavar="NAME", help="Which lab.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All labs of this machine.")] = False,
+) -> None:
+    from ovine.cli import lab_commands
+
+    lab_commands.down(name, every)
+
+
+@lab_app.command("list", help="List the labs of this machine." + example("ovine lab list"))
+def lab_list() -> None:
+    from ovine.cli import lab_commands
+
+    lab_commands.show_all()
+
+
+# --- instances
+
+
+@app.command(
+    "boot",
+    help="Start an instance on a host: makes its port, plugs it in, waits until it is ACTIVE, asks for its address."
+    + example("ovine boot web1 --network red --host h1", "ovine boot web2 --network red --host h2 --project red"),
+)
+def boot(
+    name: Name,
+    network: Annotated[str, typer.Option("--network", metavar="NAME|ID", help="The network of its port.")],
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="The host: h1, h2 …")],
+    project: Annotated[str, typer.Option("--project", metavar="NAME|ID", help="The port's project.")] = "",
+    lab: Lab = "",
+) -> None:
+    from ovine.cli import instance_commands
+
+    instance_commands.boot(lab, name, network, host, project)
+
+
+@app.command("delete", help="End an instance and delete its port." + example("ovine delete web1"))
+def delete(name: Name, lab: Lab = "") -> None:
+    from ovine.cli import instance_commands
+
+    instance_commands.delete(lab, name)
+
+
+@app.command(
+    "exec",
+    help="Run a command inside an instance; its status is passed on." + example("ovine exec web1 -- ip route"),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def execute(
+    name: Name, command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="What to run.")], lab: Lab = ""
+) -> None:
+    from ovine.cli import instance_commands
+
+    instance_commands.execute(lab, name, command)
+
+
+@app.command("ssh", help="Open a shell inside an instance." + example("ovine ssh web1"))
+def ssh(name: Name, lab: Lab = "") -> None:
+    from ovine.cli import instance_commands
+
+    instance_commands.shell(lab, name)
+
+
+@app.command(
+    "ping",
+    help="Ping an address, or another instance by its name, from inside an instance."
+    + example("ovine ping web1 web2", "ovine ping web1 10.0.0.1 --count 1"),
+)
+def ping(
+    name: Name,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="An address or an instance.")],
+    count: Annotated[int, typer.Option("--count", "-c", min=1, help="How many packets.")] = 3,
+    lab: Lab = "",
+) -> None:
+    from ovine.cli import instance_commands
+
+    raise typer.Exit(instance_commands.ping(lab, name, target, count))
+
+
+# --- looking
+
+
+@app.command(
+    "status",
+    help="Show hosts, ports, versions, how far changes have come, and failing rules." + example("ovine status"),
+)
+def status(lab: Lab = "") -> None:
+    from ovine.cli import status_command
+
+    raise typer.Exit(status_command.show(lab))
+
+
+@app.command(
+    "schema",
+    help="Print the .ovsschema of a database: cloud, nb, sb or vs." + example("ovine schema nb > ovn-nb.ovsschema"),
+)
+def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="cloud, nb, sb or vs.")]) -> None:
+    from ovine.cli import schema_command
+
+    schema_command.show(name)
+
+
+@app.command(
+    "demo",
+    help="Bring up three hosts and two clouds-in-a-cloud, try what must and must not work, and clean up."
+    + example("ovine demo"),
+)
+def demo() -> None:
+    from ovine.lab.demo import main as run_demo
+
+    raise typer.Exit(run_demo())
+
+
+# --- the daemons; `ovine.cli.main` hands these over before the tree is even built, so that they start fast
+
+
+def _daemon(name: str, text: str, line: str) -> None:
+    @app.command(name, help=text + f" Its options: ovine {name} --help." + example(line), **HANDED_OVER)
+    def handed_over(context: typer.Context) -> None:
+        from ovine.cli.main import run_daemon
+
+        raise typer.Exit(run_daemon(name, context.args))
+
+
+_daemon(
+    "northd",
+    "Compile the northbound database to logical flows.",
+    "ovine northd --ovnnb-db=unix:/run/ovn/ovnnb_db.sock --ovnsb-db=unix:/run/ovn/ovnsb_db.sock",
+)
+_daemon("controller", "Make a host's Open vSwitch do what the southbound database says.", "ovine controller --pidfile")
+_daemon("plugin", "Compile the cloud database to the northbound database.", "ovine plugin --help")
+_daemon("api", "Serve the Neutron v2.0 API.", "ovine api --help")

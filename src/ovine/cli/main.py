@@ -1,0 +1,35 @@
+"""The `ovine` command. This module is what every start of it pays for, daemons included: it imports next to nothing.
+
+The daemons take their own command lines, whose rules are those of the OVN programs they stand in for; they are handed
+over before anything else is parsed. Exit codes: 0 done, 1 it could not be done (one line says why), 2 a wrong command
+line, 130 interrupted. Tests: tests/unit/cli/.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+DAEMONS = ("northd", "controller", "plugin", "api")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line (without the program's name) and returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in DAEMONS:
+        return run_daemon(arguments[0], arguments[1:])
+    from ovine.cli.app import run
+
+    return run(arguments)
+
+
+def run_daemon(name: str, arguments: Sequence[str]) -> int:
+    """Hands a command line over to a daemon."""
+    from importlib import import_module
+
+    daemon = import_module(f"ovine.daemons.{name}")
+    return int(daemon.main(list(arguments), f"ovine {name}") or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""`ovine status`: what `ovine.lab.facts` read, as tables. Tests: tests/unit/cli/test_cli_status.py, tests/lab/."""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from ovine.cli.choose import choose
+from ovine.lab import facts, requirements
+from ovine.lab.facts import Facts
+
+
+def show(lab_name: str) -> int:
+    """Prints the state of a lab; 0 if all is well, 1 if a rule fails, a host is not there, or a process has ended."""
+    lab = choose(lab_name)
+    requirements.check()
+    # The database clients report their coming and going; here only the answer is wanted.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    state = facts.read(lab)
+    render(state, lab.spec.name, Console(highlight=False))
+    return 0 if is_well(state) else 1
+
+
+def is_well(state: Facts) -> bool:
+    return not state.failures and not state.ended and all(host.registered for host in state.hosts)
+
+
+def render(state: Facts, name: str, console: Console) -> None:
+    table = Table(title=f"lab {name}", title_justify="left")
+    for column in ("host", "controller", "switch", "ports up/bound", "nb_cfg"):
+        table.add_column(column)
+    for host in state.hosts:
+        behind = "" if host.nb_cfg == state.nb_cfg else f" of {state.nb_cfg}"
+        row = [host.name, host.controller, host.switch, f"{host.up}/{host.bound}", f"{host.nb_cfg}{behind}"]
+        table.add_row(*row, style=None if host.registered else "red")
+    console.print(table)
+    console.print(f"northd: {state.northd}")
+    console.print(f"logical switch ports: {state.ports_up} of {state.ports} up")
+    console.print(f"changes: nb_cfg {state.nb_cfg}, in the southbound {state.sb_cfg}, on all hosts {state.hv_cfg}")
+    for process in state.ended:
+        console.print(f"[red]{process} has ended[/red]")
+    for failure in state.failures:
+        what = f"rule {failure.rule} for {failure.key}" if failure.rule else "no answer"
+        console.print(f"[red]{failure.daemon}: {what}: {failure.error}[/red]")
+    if not state.failures:
+        console.print("failing rules: none")
