@@ -16,6 +16,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import orjson
+
+from ovine.daemons import statistics
+from ovine.daemons.unixctl import Commands
 from ovine.engine import Engine, Failure
 from ovine.model.base import Row
 from ovine.ovsdb import Client, NotConnected, Transaction, TransactionError
@@ -110,6 +114,8 @@ class Derivation:
         """Called after each time the engine has come to rest."""
         self._wake = asyncio.Event()
         self._reported: frozenset[Failure] = frozenset()
+        self._cleared: dict[str, int] = {}
+        self._recomputes = 0
 
     def feed(self, client: Client, tables: Iterable[type[Row]]) -> None:
         """Lets these tables of a client's database be inputs, with what they hold now and all changes to come."""
@@ -136,6 +142,15 @@ class Derivation:
     def wake(self) -> None:
         self._wake.set()
 
+    def statistics(self) -> dict[str, dict[str, int]]:
+        """Runs of each rule and query since the last `clear_statistics`, and full recomputes, by name."""
+        counted = {name: {"compute": runs - self._cleared.get(name, 0)} for name, runs in self.engine.counts().items()}
+        return {"engine": {"recompute": self._recomputes}} | counted
+
+    def clear_statistics(self) -> None:
+        self._cleared = self.engine.counts()
+        self._recomputes = 0
+
     def failures(self) -> list[Failure]:
         """What does not work: rules that raised, and writes that were refused."""
         refused = [Failure(w.client.name, "transaction", w.error) for w in self.writers if w.error]
@@ -143,15 +158,34 @@ class Derivation:
 
     def recompute(self) -> list[str]:
         """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
-        differences = self.engine.audit()
+        self.engine.run()
         fresh = self.engine.recomputed()
+        differences = self.engine.differences(fresh)
         self.engine = fresh
+        self._recomputes += 1
+        self._cleared = {}
         for writer in self.writers:
             writer.projection.use(fresh)
             writer.wake()
         for line in differences[:20]:
             self.log.error("recompute differs: %s", line)
         return differences
+
+    def register(self, commands: Commands) -> None:
+        """Adds the control commands that every compiler answers: what fails, how much ran, and a recompute."""
+
+        def failures(words: list[str]) -> str:
+            rows = ({"rule": f.rule, "key": f.key, "error": f.error} for f in self.failures())
+            return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
+
+        commands.register("ovine/failures", "", 0, 0, failures)
+
+        def recompute(words: list[str]) -> str:
+            self.recompute()
+            return ""
+
+        commands.register("inc-engine/recompute", "", 0, 0, recompute)
+        statistics.register(commands, self.statistics, self.clear_statistics)
 
     async def run(self) -> None:
         """Computes and writes for ever; to be cancelled. Raises what a writer raises."""

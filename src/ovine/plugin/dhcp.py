@@ -83,7 +83,7 @@ def _options6(q: Reader, key: Uuid) -> StrMap:
 
 def server_mac(q: Reader, subnet: Uuid) -> str:
     digest = hashlib.sha256(subnet.encode()).digest()
-    return f"{settings(q).mac_prefix}:{digest[0]:02x}:{digest[1]:02x}:{digest[2]:02x}"
+    return f"{settings(q).base_mac}:{digest[0]:02x}:{digest[1]:02x}:{digest[2]:02x}"
 
 
 def _braces(items: Iterator[str] | tuple[str, ...]) -> str:

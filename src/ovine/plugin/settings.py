@@ -1,4 +1,4 @@
-"""What an operator may set for the plugin: the `[dhcp]` and `[mac]` tables of Ovine's configuration file (TOML)."""
+"""What an operator may set for the plugin: `base_mac` and the table `[dhcp]` of Ovine's configuration file (TOML)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """`domain` is handed out as the domain name, `dns_servers` where a subnet names none; `lease_time` in seconds."""
+    """`domain` is handed out as the domain name, `dns_servers` where a subnet names none; `lease_time` in seconds.
+
+    `base_mac` is the first three octets of the addresses that the cloud itself uses.
+    """
 
     domain: str = "openstacklocal"
     dns_servers: tuple[str, ...] = ()
     lease_time: int = 43200
-    base_mac: str = "fa:16:3e:00:00:00"
-
-    @property
-    def mac_prefix(self) -> str:
-        """The first three octets of addresses that the cloud itself uses."""
-        return self.base_mac[:8]
+    base_mac: str = "fa:16:3e"
 
 
 def load(path: Path | None) -> Settings:
@@ -56,8 +54,8 @@ def load(path: Path | None) -> Settings:
 def _check(path: Path, settings: Settings) -> None:
     if not isinstance(settings.lease_time, int) or settings.lease_time <= 0:
         raise SettingsError(f"{path}: dhcp.lease_time is a number of seconds, not {settings.lease_time!r}")
-    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", settings.base_mac):
-        raise SettingsError(f"{path}: base_mac is a MAC address, not {settings.base_mac!r}")
+    if not re.fullmatch(r"([0-9a-f]{2}:){2}[0-9a-f]{2}", settings.base_mac):
+        raise SettingsError(f"{path}: base_mac is the first three octets of a MAC address, not {settings.base_mac!r}")
     for server in settings.dns_servers:
         try:
             ip_address(server)

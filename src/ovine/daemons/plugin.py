@@ -1,0 +1,116 @@
+"""The plugin as a process: Cloud → Northbound, and port status back up.
+
+    ovine plugin --cloud-db=REMOTES --ovnnb-db=REMOTES [--config=FILE]
+
+Several may run; the one that holds the OVSDB lock `ovine_plugin` of the Cloud database works, the others stand by with
+their replicas filled. Tests: tests/interop/test_plugin_daemon.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovine.daemons.options import OptionError, Parsed, valued
+from ovine.daemons.service import Context, DaemonSpec, run_daemon
+from ovine.daemons.tls import database_tls
+from ovine.daemons.unixctl import Commands
+
+if TYPE_CHECKING:
+    from ovine.ovsdb import Client
+
+LOCK = "ovine_plugin"
+OPTIONS = (
+    valued("cloud-db", "REMOTES", "connect to the Cloud database at REMOTES"),
+    valued("ovnnb-db", "REMOTES", "connect to the northbound database at REMOTES"),
+    valued("config", "FILE", "read settings from FILE (TOML)"),
+)
+
+
+def _check(parsed: Parsed) -> None:
+    from ovine.plugin.settings import SettingsError, load
+
+    path = parsed.value("config")
+    try:
+        load(Path(path) if path else None)
+    except SettingsError as error:
+        raise OptionError(str(error)) from None
+
+
+async def _main(context: Context) -> None:
+    from ovine.daemons.derivation import Derivation
+    from ovine.engine import Engine
+    from ovine.model import cloud, nb
+    from ovine.ovsdb import Client, Monitor
+    from ovine.plugin import CLOUD, NORTHBOUND, RULES
+    from ovine.plugin.settings import Settings, load
+
+    tls = database_tls(context.tls)
+    run = context.paths.ovn_run
+    above = Client(
+        cloud.DATABASE,
+        context.remote("cloud-db", "OVINE_CLOUD_DB", f"unix:{run}/ovine_cloud.sock"),
+        monitors=[cloud.Network, cloud.Subnet, cloud.Port, cloud.IPAllocation],
+        leader_only=True,
+        tls=tls,
+    )
+    below = Client(
+        nb.DATABASE,
+        context.remote("ovnnb-db", "OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
+        monitors=[
+            Monitor(nb.LogicalSwitch, ("name", "ports", "other_config", "external_ids")),
+            nb.LogicalSwitchPort,
+            nb.DHCPOptions,
+        ],
+        leader_only=True,
+        tls=tls,
+    )
+    derivation = Derivation(Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)]), context.log)
+    _register(context.commands, above, below)
+    derivation.register(context.commands)
+    above.lock(LOCK)
+    await above.start()
+    await below.start()
+    try:
+        await above.ready()
+        await below.ready()
+        path = context.options.value("config")
+        derivation.engine.feed(Settings, (), load(Path(path) if path else None))
+        derivation.feed(above, [cloud.Network, cloud.Subnet, cloud.Port, cloud.IPAllocation])
+        derivation.feed(below, [nb.LogicalSwitchPort])
+        for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
+            derivation.write(client, targets, allowed=lambda: above.lock_held)
+        above.on_state(derivation.wake)  # the lock may have come or gone
+        await derivation.run()
+    finally:
+        await above.close()
+        await below.close()
+
+
+def _register(commands: Commands, above: Client, below: Client) -> None:
+    def connection(client: Client) -> str:
+        return "connected\n" if client.connected else "not connected\n"
+
+    commands.register("status", "", 0, 0, lambda _: f"Status: {'active' if above.lock_held else 'standby'}\n")
+    commands.register("cloud-connection-status", "", 0, 0, lambda _: connection(above))
+    commands.register("nb-connection-status", "", 0, 0, lambda _: connection(below))
+
+
+SPEC = DaemonSpec(
+    name="plugin",
+    default_program="ovine-plugin",
+    description="Ovine's plugin: compiles the Cloud database into OVN_Northbound.",
+    main=_main,
+    options=OPTIONS,
+    check=_check,
+)
+
+
+def main(argv: Sequence[str], program: str | None = None) -> int:
+    return run_daemon(SPEC, argv, program)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
