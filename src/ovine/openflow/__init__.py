@@ -111,8 +111,13 @@ from ovine.openflow.switch import (
     TlvTableReply,
     TlvTableRequest,
 )
+from ovine.openflow.text import actions_text, flow_text, group_text, match_text
 
 __all__ = [
+    "actions_text",
+    "flow_text",
+    "group_text",
+    "match_text",
     "Connection",
     "RefusedError",
     "Ready",

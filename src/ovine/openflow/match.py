@@ -177,9 +177,14 @@ def _rank(entry: Entry) -> int:
     return _WIRE_RANK.get(entry[0], 9)
 
 
+def wire_order(entries: Match) -> list[Entry]:
+    """The entries with prerequisites first."""
+    return sorted(entries, key=_rank)
+
+
 def encode_oxms(entries: Match) -> bytes:
     """The entries without a match header, prerequisites first."""
-    return b"".join([oxm(entry) for entry in sorted(entries, key=_rank)])
+    return b"".join([oxm(entry) for entry in wire_order(entries)])
 
 
 _PADS = tuple(bytes(-n % 8) for n in range(8))

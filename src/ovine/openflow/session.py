@@ -1,8 +1,8 @@
 """One OpenFlow conversation without I/O: bytes in, events out.
 
 The session cuts the byte stream into messages, negotiates the version (1.5 and nothing else), answers echo requests,
-numbers what is sent, and remembers it until a barrier (or a bundle's commit) confirms it, so that an error can name the message it refuses.
-It reads no clock and no socket.
+numbers what is sent, and remembers it until a barrier (or a bundle's commit) confirms it, so that an error can name
+the message it refuses.  It reads no clock and no socket.
 
 Invariants.  Events come in the order of the bytes, however the bytes are cut.  After a ProtocolError the session is
 spent.  Memory is bounded: at most `MEMORY` unconfirmed messages are remembered, the oldest are forgotten first.

@@ -97,7 +97,9 @@ def switch() -> Iterator[Switch]:
         made.vsctl("--", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail-mode=secure")
         for number in (1, 2, 3):
             name = f"p{number}"
-            made.vsctl("add-port", "br0", name, "--", "set", "interface", name, "type=dummy", f"ofport_request={number}")
+            made.vsctl(
+                "add-port", "br0", name, "--", "set", "interface", name, "type=dummy", f"ofport_request={number}"
+            )
         yield made
     finally:
         for process in reversed(processes):
