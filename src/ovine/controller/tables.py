@@ -1,0 +1,94 @@
+"""The OpenFlow tables of the integration bridge and the registers between them: declared once, as data.
+
+A packet's way: PHYSICAL_TO_LOGICAL says in which datapath and by which port it came; the logical ingress pipeline chooses
+an output port; REMOTE_OUTPUT sends what belongs to other hosts through tunnels, LOCAL_OUTPUT copies what stays here to each
+port; CHECK_LOOPBACK drops what would go out where it came in; the logical egress pipeline judges; LOGICAL_TO_PHYSICAL
+outputs. The other tables are subroutines: a flow's `resubmit` runs them and goes on with what they left in a register.
+
+Table numbers matter to nobody but one controller: a restart into a version with other numbers is one atomic difference.
+Registers are OVN's own, since logical flows and packets in tunnels depend on them (ovn-architecture(7)).
+
+`TABLES` is what docs/controller.md shows. Tests: tests/unit/controller/test_tables.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+PHYSICAL_TO_LOGICAL: Final = 0
+LOG_INGRESS: Final = 8
+LOG_EGRESS: Final = 64
+LOG_TABLES: Final = 40
+"""How many tables each logical pipeline may have; OVN's schemas allow 33 to 35."""
+
+REMOTE_OUTPUT: Final = 48
+LOCAL_OUTPUT: Final = 49
+CHECK_LOOPBACK: Final = 50
+SAVE_INPORT: Final = 104
+LOGICAL_TO_PHYSICAL: Final = 105
+
+GET_MAC: Final = 112
+LOOKUP_MAC: Final = 113
+GET_FDB: Final = 114
+LOOKUP_FDB: Final = 115
+IN_PORT_SEC: Final = 116
+IN_PORT_SEC_ND: Final = 117
+OUT_PORT_SEC: Final = 118
+
+
+class Table(NamedTuple):
+    """One table, or a run of them from `first` to `last`."""
+
+    first: int
+    last: int
+    name: str
+    purpose: str
+
+
+TABLES: Final = (
+    Table(PHYSICAL_TO_LOGICAL, PHYSICAL_TO_LOGICAL, "physical to logical", "by ingress port: datapath, port, zones"),
+    Table(LOG_INGRESS, LOG_INGRESS + LOG_TABLES - 1, "logical ingress", "Logical_Flow rows of the ingress pipeline"),
+    Table(REMOTE_OUTPUT, REMOTE_OUTPUT, "remote output", "ports and group members on other hosts: into tunnels"),
+    Table(LOCAL_OUTPUT, LOCAL_OUTPUT, "local output", "ports and group members here, one by one"),
+    Table(CHECK_LOOPBACK, CHECK_LOOPBACK, "check loopback", "no way back out of the port it came from"),
+    Table(LOG_EGRESS, LOG_EGRESS + LOG_TABLES - 1, "logical egress", "Logical_Flow rows of the egress pipeline"),
+    Table(SAVE_INPORT, SAVE_INPORT, "save inport", "lets a packet with flags.loopback out of its ingress port"),
+    Table(LOGICAL_TO_PHYSICAL, LOGICAL_TO_PHYSICAL, "logical to physical", "out of an OpenFlow port"),
+    Table(GET_MAC, GET_MAC, "get MAC", "(datapath, reg15, reg0 or xxreg0) → eth_dst"),
+    Table(LOOKUP_MAC, LOOKUP_MAC, "look up MAC", "(datapath, reg14, reg0 or xxreg0[, eth_src]) → reg10[6]"),
+    Table(GET_FDB, GET_FDB, "get FDB", "(datapath, eth_dst) → reg15"),
+    Table(LOOKUP_FDB, LOOKUP_FDB, "look up FDB", "(datapath, reg14, eth_src) → reg10[8]"),
+    Table(IN_PORT_SEC, IN_PORT_SEC, "ingress port security", "(datapath, reg14, addresses) → reg10[12] = 1: refuse"),
+    Table(IN_PORT_SEC_ND, IN_PORT_SEC_ND, "ingress port security of ARP and ND", "as before, for ARP and ND"),
+    Table(OUT_PORT_SEC, OUT_PORT_SEC, "egress port security", "(datapath, reg15, addresses) → reg10[12] = 1: refuse"),
+)
+
+# --- registers (ovn-architecture(7), "Architectural Physical Life Cycle of a Packet") --------------------------------
+
+DATAPATH: Final = "metadata"
+INPORT: Final = "reg14"
+OUTPORT: Final = "reg15"
+FLAGS: Final = "reg10"
+ZONE: Final = "reg13"
+"""Conntrack zone of the logical port, bits 0..15."""
+DNAT_ZONE: Final = "reg11"
+SNAT_ZONE: Final = "reg12"
+
+# --- bits of reg10, `flags` in the language; those without a symbol there are ours to set ------------------------------
+
+LOOPBACK: Final = 0
+FROM_RAMP: Final = 1
+LOCAL_ONLY: Final = 4
+NESTED_CONTAINER: Final = 5
+LOOKUP_MAC_HIT: Final = 6
+LOOKUP_FDB_HIT: Final = 8
+FROM_LOCALPORT: Final = 10
+PORT_SEC_REFUSES: Final = 12
+TUNNEL_RX: Final = 16
+
+
+def logical_table(pipeline: str, table: int) -> int:
+    """The OpenFlow table of a logical table; ValueError if the pipeline has no such table."""
+    if not 0 <= table < LOG_TABLES:
+        raise ValueError(f"logical table {table} is not one of 0 to {LOG_TABLES - 1}")
+    return (LOG_INGRESS if pipeline == "ingress" else LOG_EGRESS) + table
