@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 from ovine.lab import commands, control, netns
@@ -68,10 +69,10 @@ def start_switch(spec: LabSpec, processes: Processes, host: Host) -> None:
 
 def _introduce(spec: LabSpec, host: Host) -> None:
     """Tells the switch the other hosts' tunnel MACs: it drops the first packet to one that it must ask for by ARP."""
-    socket = spec.host_directory(host) / "ovs-vswitchd.ctl"
+    switch = spec.host_directory(host) / "ovs-vswitchd.ctl"
     for other in spec.hosts:
         if other != host:
-            control.call(socket, "tnl/neigh/set", "br-phys", other.tunnel_address, other.tunnel_mac)
+            control.call(switch, "tnl/neigh/set", "br-phys", other.tunnel_address, other.tunnel_mac)
 
 
 def _configuration(spec: LabSpec, host: Host) -> list[str]:
@@ -111,8 +112,18 @@ def wait_for_socket(processes: Processes, process: Process, path: Path) -> None:
 
     def ready() -> bool:
         processes.must_run(process)
-        return path.exists()
+        return listens(path)
 
     wait_for(
         ready, f"{process.name} listening on {path.name}", START_TIMEOUT, diagnose=lambda: processes.tail(process.name)
     )
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody accepts connections on a unix socket: the file alone comes a moment too early."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -208,16 +208,21 @@ class Lab:
         self.instance(name).delete()
 
     def outside(self, name: str, address: str, *, vlan: int | None = None) -> Endpoint:
-        """A machine on the provider segment, with "ADDRESS/LENGTH" on the untagged network or in a VLAN."""
-        namespace = self.spec.instance_netns(name)
+        """A machine on the provider segment, with "ADDRESS/LENGTH" on the untagged network or in a VLAN.
+
+        One in a VLAN hangs on the first host's br-ex, as an access port: not every kernel has VLAN interfaces.
+        """
+        spec, host = self.spec, self.spec.hosts[0]
+        namespace = spec.instance_netns(name)
         self.store.add_namespace(namespace)
-        port = f"out-{len(self.store.namespaces())}"
-        netns.add_veth(self.spec.fabric_netns, port, namespace, INTERFACE, bridge="provider")
+        port = f"out{len(self.store.namespaces())}"
+        if vlan is None:
+            netns.add_veth(spec.fabric_netns, port, namespace, INTERFACE, bridge="provider")
+        else:
+            netns.add_veth(spec.host_netns(host), port, namespace, INTERFACE)
+            self.vsctl(host.name, "add-port", "br-ex", port, f"tag={vlan}")
         netns.without_offload(namespace, INTERFACE)
-        interface = INTERFACE if vlan is None else f"{INTERFACE}.{vlan}"
-        if vlan is not None:
-            netns.add_vlan(namespace, INTERFACE, interface, vlan)
-        endpoint = Endpoint(name, namespace, interface, self.processes)
+        endpoint = Endpoint(name, namespace, INTERFACE, self.processes)
         endpoint.add_address(address)
         return endpoint
 

@@ -119,17 +119,6 @@ def add_veth(
     _in_thread(work)
 
 
-def add_vlan(netns: str, parent: str, name: str, vlan: int) -> None:
-    """An 802.1Q sub-interface of `parent`, up."""
-
-    def work() -> None:
-        with _netlink(netns) as link:
-            link.link("add", ifname=name, kind="vlan", link=_index(link, parent), vlan_id=vlan)
-            link.link("set", index=_index(link, name), state="up")
-
-    _in_thread(work)
-
-
 def set_link(netns: str, name: str, **attributes: Any) -> None:
     """Changes a link: `state="up"`, `address="fa:16:3e:…"`, `mtu=1400`."""
 
