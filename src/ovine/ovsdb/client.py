@@ -25,7 +25,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -320,8 +320,7 @@ class _Link(asyncio.Protocol):
     # --- asyncio's side ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self.session.start(self._loop.time())
         self.flush()
         self._set_timer()

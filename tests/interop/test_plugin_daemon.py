@@ -1,0 +1,150 @@
+"""The plugin between two real databases: what is written, what is put back, what survives."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.daemons import Daemon, run_daemon
+from support.ovsdb import Server, start_server
+
+from ovine.model import cloud, nb
+from ovine.model.base import Uuid
+from ovine.ovsdb import Client, Transaction
+
+
+@dataclass
+class Bed:
+    """Two databases, a client on each, and how to start plugins between them."""
+
+    directory: Path
+    above: Client
+    below: Client
+    servers: tuple[Server, Server]
+
+    def plugin(self, name: str = "a") -> Iterator[Daemon]:
+        cloud_server, nb_server = self.servers
+        remotes = (f"--cloud-db={cloud_server.remote}", f"--ovnnb-db={nb_server.remote}")
+        return run_daemon("plugin", self.directory / name, *remotes)  # type: ignore[return-value]
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                change = asyncio.Event()
+                for client in (self.above, self.below):
+                    client.subscribe(lambda _, seen=change: seen.set())
+                await change.wait()
+
+    def switch(self, network: Uuid) -> nb.LogicalSwitch | None:
+        return self.below.replica.get(nb.LogicalSwitch, network)
+
+    def port(self, name: str) -> nb.LogicalSwitchPort | None:
+        return self.below.replica.index(nb.LogicalSwitchPort, "name").one(name)
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    (tmp_path / "cloud").mkdir()
+    (tmp_path / "nb").mkdir()
+    with start_server(cloud.DATABASE, tmp_path / "cloud") as one, start_server(nb.DATABASE, tmp_path / "nb") as two:
+        above, below = Client(cloud.DATABASE, one.remote), Client(nb.DATABASE, two.remote)
+        for client in (above, below):
+            await client.start()
+            await client.ready(10)
+        try:
+            yield Bed(tmp_path, above, below, (one, two))
+        finally:
+            await above.close()
+            await below.close()
+
+
+async def make_network(bed: Bed, name: str = "n") -> tuple[Uuid, Uuid]:
+    """A network with a subnet and one port; returns the ids of network and port."""
+    transaction = Transaction()
+    number = len(bed.above.replica.rows(cloud.Network)) + 1
+    network = transaction.insert(cloud.Network(name=name, mtu=1442, segmentation_id=number))
+    subnet = transaction.insert(cloud.Subnet(network=network, cidr="10.0.0.0/24", gateway_ip="10.0.0.1"))
+    address = transaction.insert(cloud.IPAllocation(subnet=subnet, ip_address="10.0.0.5"))
+    port = transaction.insert(
+        cloud.Port(network=network, name="p", mac_address="fa:16:3e:00:00:05", fixed_ips=(address,))
+    )
+    await bed.above.transact(transaction)
+    return network, port
+
+
+async def test_a_network_becomes_a_switch_with_the_same_uuid_and_goes_with_it(bed: Bed) -> None:
+    with bed.plugin() as plugin:
+        network, port = await make_network(bed)
+        await bed.until(lambda: bed.switch(network) is not None and bed.port(port) is not None, "rows below")
+        row = bed.port(port)
+        assert row is not None and row.dhcpv4_options is not None
+        assert bed.switch(network).ports == (row.uuid,)  # type: ignore[union-attr]
+        transaction = Transaction()
+        transaction.delete(cloud.Port, port)
+        for table in (cloud.IPAllocation, cloud.Subnet, cloud.Network):
+            for uuid in bed.above.replica.rows(table):
+                transaction.delete(table, uuid)
+        await bed.above.transact(transaction)
+        await bed.until(lambda: not bed.below.replica.rows(nb.LogicalSwitch), "an empty northbound")
+        assert not bed.below.replica.rows(nb.LogicalSwitchPort)
+        assert not bed.below.replica.rows(nb.DHCPOptions)
+        assert plugin.failures() == []
+
+
+async def test_a_port_that_is_up_is_active(bed: Bed) -> None:
+    with bed.plugin():
+        _, port = await make_network(bed)
+        await bed.until(lambda: bed.port(port) is not None, "the port below")
+        for up, status in ((True, "ACTIVE"), (False, "DOWN")):
+            transaction = Transaction()
+            transaction.update(nb.LogicalSwitchPort, bed.port(port).uuid, up=up)  # type: ignore[union-attr]
+            await bed.below.transact(transaction)
+            await bed.until(lambda s=status: bed.above.replica.get(cloud.Port, port).status == s, status)
+
+
+async def test_a_foreign_change_is_put_back_and_reported_and_a_foreign_row_left_alone(bed: Bed) -> None:
+    with bed.plugin() as plugin:
+        network, _ = await make_network(bed)
+        await bed.until(lambda: bed.switch(network) is not None, "the switch")
+        transaction = Transaction()
+        foreign = transaction.insert(nb.LogicalSwitch(name="mine"))
+        transaction.update(nb.LogicalSwitch, network, ports=())
+        await bed.below.transact(transaction)
+        await bed.until(lambda: bool(bed.switch(network).ports), "the ports put back")  # type: ignore[union-attr]
+        assert bed.switch(foreign) is not None
+        await bed.until(lambda: True, "now")
+        assert "was changed by somebody else; put back" in plugin.messages()
+
+
+async def test_the_standby_takes_over_and_changes_nothing_it_need_not(bed: Bed) -> None:
+    with bed.plugin("a") as first:
+        network, port = await make_network(bed)
+        await bed.until(lambda: bed.port(port) is not None, "the port")
+        with bed.plugin("b") as second:
+            assert second.command("status") == "Status: standby\n"
+            before = bed.port(port)
+            first.stop(signal.SIGKILL)
+            other, _ = await make_network(bed, "other")
+            await bed.until(lambda: bed.switch(other) is not None, "the standby's work")
+            assert second.command("status") == "Status: active\n"
+            assert bed.port(port) == before
+            assert bed.switch(network) is not None
+
+
+async def test_the_databases_may_restart_under_it(bed: Bed) -> None:
+    with bed.plugin() as plugin:
+        await make_network(bed)
+        for server in bed.servers:
+            server.restart()
+        for client in (bed.above, bed.below):
+            await client.ready(20)
+        network, port = await make_network(bed, "after")
+        await bed.until(lambda: bed.port(port) is not None, "work after the restart")
+        assert bed.switch(network) is not None
+        assert plugin.failures() == []
+        assert plugin.command("inc-engine/recompute") == ""
+        assert "recompute differs" not in plugin.messages()
