@@ -8,6 +8,7 @@ The servers are children of the test, killed when the `with` block ends, in all 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -205,6 +206,14 @@ def wait_until(holds: Callable[[], bool], what: str, deadline: float = DEADLINE)
     while not holds():
         assert time.monotonic() < end, f"waited {deadline:g} s in vain: {what}"
         time.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
+    """Like `wait_until`, in an event loop."""
+    end = time.monotonic() + deadline
+    while not holds():
+        assert time.monotonic() < end, f"waited {deadline:g} s in vain: {what}"
+        await asyncio.sleep(0.01)
 
 
 @contextlib.contextmanager
