@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,13 @@ HANDED_OVER: dict[str, Any] = {
 app = typer.Typer(name="ovine", no_args_is_help=True, help="Virtual networks for clouds.", **PLAIN)
 lab_app = typer.Typer(no_args_is_help=True, help="Several hosts of a cloud on this machine.", **PLAIN)
 app.add_typer(lab_app, name="lab")
+
+class Flavour(StrEnum):
+    """Whose daemon plays a part."""
+
+    ovine = "ovine"
+    c = "c"
+
 
 Lab = Annotated[str, typer.Option("--lab", envvar="OVINE_LAB", metavar="NAME", help="Which lab, if several are up.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
@@ -75,16 +83,16 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def lab_up(
     hosts: Annotated[int, typer.Option("--hosts", min=1, max=100, help="How many hosts.")] = 3,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it.")] = "ovine",
-    northd: Annotated[str, typer.Option("--northd", metavar="ovine|c", help="Whose northd.")] = "ovine",
+    northd: Annotated[Flavour, typer.Option("--northd", metavar="ovine|c", help="Whose northd.")] = Flavour.ovine,
     controller: Annotated[
-        list[str] | None,
+        list[Flavour] | None,
         typer.Option("--controller", metavar="ovine|c", help="Whose controller; repeat it for a choice per host."),
     ] = None,
     api: Annotated[bool, typer.Option("--api/--no-api", help="With API and plugin, or a bare OVN.")] = True,
 ) -> None:
     from ovine.cli import lab_commands
 
-    lab_commands.up(name, hosts, northd, controller or ["ovine"], api)
+    lab_commands.up(name, hosts, northd.value, [flavour.value for flavour in controller or [Flavour.ovine]], api)
 
 
 @lab_app.command("down", help="End a lab and remove all that it made." + example("ovine lab down"))
@@ -109,7 +117,8 @@ def lab_list() -> None:
 
 @app.command(
     "boot",
-    help="Start an instance on a host: makes its port, plugs it in, waits until it is ACTIVE, asks for its address."
+    help="Start an instance on a host.\n\nMakes its port through the API, plugs it in, waits until it is ACTIVE, and "
+    "lets its DHCP client ask for its address."
     + example("ovine boot web1 --network red --host h1", "ovine boot web2 --network red --host h2 --project red"),
 )
 def boot(
@@ -133,7 +142,7 @@ def delete(name: Name, lab: Lab = "") -> None:
 
 @app.command(
     "exec",
-    help="Run a command inside an instance; its status is passed on." + example("ovine exec web1 -- ip route"),
+    help="Run a command inside an instance.\n\nIts input, output and status are the command's own." + example("ovine exec web1 -- ip route"),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def execute(
@@ -153,7 +162,7 @@ def ssh(name: Name, lab: Lab = "") -> None:
 
 @app.command(
     "ping",
-    help="Ping an address, or another instance by its name, from inside an instance."
+    help="Ping from inside an instance.\n\nThe target is an address, or the name of another instance."
     + example("ovine ping web1 web2", "ovine ping web1 10.0.0.1 --count 1"),
 )
 def ping(
@@ -172,7 +181,8 @@ def ping(
 
 @app.command(
     "status",
-    help="Show hosts, ports, versions, how far changes have come, and failing rules." + example("ovine status"),
+    help="Show the state of a lab.\n\nHosts, ports, versions, how far changes have come, and failing rules; the status "
+    "is 1 if something is amiss." + example("ovine status"),
 )
 def status(lab: Lab = "") -> None:
     from ovine.cli import status_command
@@ -182,7 +192,7 @@ def status(lab: Lab = "") -> None:
 
 @app.command(
     "schema",
-    help="Print the .ovsschema of a database: cloud, nb, sb or vs." + example("ovine schema nb > ovn-nb.ovsschema"),
+    help="Print the schema of a database, as ovsdb-tool(1) takes it." + example("ovine schema nb > ovn-nb.ovsschema"),
 )
 def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="cloud, nb, sb or vs.")]) -> None:
     from ovine.cli import schema_command
@@ -192,7 +202,8 @@ def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="cloud, nb, 
 
 @app.command(
     "demo",
-    help="Bring up three hosts and two clouds-in-a-cloud, try what must and must not work, and clean up."
+    help="Show what works.\n\nBrings up three hosts, makes two tenants' networks with the same addresses, tries what must "
+    "work and what must not, prints a table, and cleans up. The status is 1 if anything is not as expected."
     + example("ovine demo"),
 )
 def demo() -> None:
@@ -205,7 +216,7 @@ def demo() -> None:
 
 
 def _daemon(name: str, text: str, line: str) -> None:
-    @app.command(name, help=text + f" Its options: ovine {name} --help." + example(line), **HANDED_OVER)
+    @app.command(name, help=text + f"\n\nIts options: ovine {name} --help" + example(line), **HANDED_OVER)
     def handed_over(context: typer.Context) -> None:
         from ovine.cli.main import run_daemon
 

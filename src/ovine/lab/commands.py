@@ -79,6 +79,16 @@ def controller_environment(spec: LabSpec, host: Host) -> dict[str, str]:
     return host_environment(spec, host) | {"OVN_PROGRAM": "ovn-controller"}
 
 
+def plugin(spec: LabSpec) -> list[str]:
+    return [
+        *ovine("plugin"),
+        f"--cloud-db={spec.cloud_db}",
+        f"--ovnnb-db={spec.nb_db}",
+        f"--unixctl={spec.central}/plugin.ctl",
+        *logging(spec.directory / "log" / "plugin.log"),
+    ]
+
+
 def northd(spec: LabSpec) -> list[str]:
     return [
         *program(spec.northd, "northd"),
