@@ -386,7 +386,12 @@ class Engine:
                 output = self._failed(store, node, reader, error)
             return output
 
-        self._apply(node, self._track(store, node, attempt))
+        output = self._track(store, node, attempt)
+        if store.nodes.get(node.key) is node:
+            self._apply(node, output)
+        else:  # what it read took its own key away
+            self._failures.pop(node, None)
+            self._unlink(node, node.deps)
 
     def _track(self, store: RuleStore | QueryStore, node: Node, attempt: Callable[[Reader], T]) -> T:
         """Runs a node's function, and makes what it read its dependencies.

@@ -8,7 +8,7 @@ is turned out, to ask again), seeded numbers, the lowest free number.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ovine.engine.relation import Sticky
@@ -61,6 +61,8 @@ class Numbers:
         self._holding: dict[Hashable, Hashable] = {}
         self._pools: dict[Hashable, Pool] = {}
         self._seeds: dict[Hashable, int] = {}
+        self._unhappy: dict[Hashable, None] = {}
+        """Keys that hold another number than they want."""
 
     def seed(self, numbers: Mapping[Any, int]) -> None:
         self._seeds.update(numbers)
@@ -70,8 +72,8 @@ class Numbers:
         changed, self.requests.before = self.requests.before, {}
         if not changed:
             return
-        # A refused request may fit now that others have gone.
-        keys = stable_order(changed.keys() | self.refused.keys())
+        # A refused request may fit now that others have gone, and a wish that was not granted may be.
+        keys = stable_order(changed.keys() | self.refused.keys() | self._unhappy.keys())
         before = {key: self.granted.get(key) for key in keys}
         asking = [key for key in keys if not self._keeps(key)]
         self.refused.clear()
@@ -84,6 +86,7 @@ class Numbers:
                 asking.append(turned_out)
         for choose in (self._wanted, self._seeded, self._any):
             asking = [key for key in asking if not choose(key)]
+        self._note_wishes([*keys, *before])
         for key in asking:
             self.refused[key] = f"no number left from {self.sticky.low} to {self.sticky.high}"
         for key, number in before.items():
@@ -98,8 +101,19 @@ class Numbers:
         pool = self._holding[key]
         if request is not None and request[0] == pool and request[1] in (None, number):
             return True
+        if request is not None and request[0] == pool:
+            self._seeds[key] = number  # what it has until it gets what it wants
         self._release(key)
         return request is None
+
+    def _note_wishes(self, keys: Iterable[Hashable]) -> None:
+        """Keeps account of who holds a number other than the wanted one."""
+        for key in keys:
+            request = self.requests.rows.get(key)
+            if request is not None and request[1] not in (None, self.granted.get(key)):
+                self._unhappy[key] = None
+            else:
+                self._unhappy.pop(key, None)
 
     def _release(self, key: Hashable) -> None:
         name = self._holding.pop(key)
