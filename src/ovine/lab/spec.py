@@ -28,7 +28,7 @@ PHYSICAL_NETWORK = "physnet1"
 UNDERLAY_MTU = 1500
 MAX_HOSTS = 100
 # sockaddr_un holds 107 characters and a NUL; the longest name below a lab's directory is that of a control socket.
-LONGEST_DIRECTORY = 107 - len("/h100/ovs-vswitchd.4194304.ctl")
+LONGEST_DIRECTORY = 107 - len("/h100/ovn-controller.4194304.ctl")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 

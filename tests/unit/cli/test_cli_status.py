@@ -1,0 +1,46 @@
+"""`ovine status` shows what is amiss, and its exit status tells it to scripts."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from ovine.cli.status_command import is_well, render
+from ovine.lab.facts import Facts, Failure, HostFacts
+
+HOST = HostFacts("h1", "ovn-controller 23.03.1", "3.1.0", True, 2, 1, 4)
+WELL = Facts("ovn-northd 23.03.1", (HOST,), 5, 5, 4, 2, 1, (), ())
+RULE = Failure("northd", "dhcp", "port-7", "no such subnet")
+
+
+def shown(state: Facts) -> str:
+    out = io.StringIO()
+    render(state, "demo", Console(file=out, width=120))
+    return out.getvalue()
+
+
+def test_hosts_ports_versions_and_progress_are_shown() -> None:
+    text = shown(WELL)
+    for part in ("h1", "23.03.1", "3.1.0", "1/2", "4 of 5", "1 of 2 up", "nb_cfg 5", "failing rules: none"):
+        assert part in text
+
+
+def test_a_failing_rule_is_shown_with_its_key_and_error() -> None:
+    assert "northd: rule dhcp for port-7: no such subnet" in shown(replace(WELL, failures=(RULE,)))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(WELL, failures=(RULE,)),
+        replace(WELL, ended=("h1-vswitchd",)),
+        replace(WELL, hosts=(replace(HOST, registered=False),)),
+    ],
+    ids=["failing rule", "ended process", "host not registered"],
+)
+def test_whatever_is_amiss_is_told_by_the_status(state: Facts) -> None:
+    assert is_well(WELL)
+    assert not is_well(state)
