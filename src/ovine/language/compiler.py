@@ -343,7 +343,7 @@ def _conjunctive(plain: list[Cube], groups: list[tuple[Cube, list[Dimension]]]) 
     accepted = cubes.by_mask(plain)
     clauses: defaultdict[Cube, list[Conjunction]] = defaultdict(list)
     finals: list[FlowMatch] = []
-    for base, dimensions in sorted((base, sorted(map(sorted, dimensions))) for base, dimensions in groups):
+    for base, dimensions in sorted((base, _ordered(dimensions)) for base, dimensions in groups):
         full = [[(base[0] | value, base[1] | mask) for value, mask in dimension] for dimension in dimensions]
         left = [[cube for cube in dimension if not cubes.is_inside(cube, accepted)] for dimension in full]
         if not all(left):
@@ -355,6 +355,11 @@ def _conjunctive(plain: list[Cube], groups: list[tuple[Cube, list[Dimension]]]) 
         place = PLACES["conj_id"]
         finals.append(FlowMatch(_fields((base[0] | number << place.offset, base[1] | place.mask))))
     return finals + [FlowMatch(_fields(cube), tuple(used)) for cube, used in clauses.items()]
+
+
+def _ordered(dimensions: list[Dimension]) -> list[Dimension]:
+    """Dimensions by the fields they are on, so that a change of one set does not renumber the clauses."""
+    return [dimension for _, dimension in sorted((_support(dimension), sorted(dimension)) for dimension in dimensions)]
 
 
 def _fields(cube: Cube) -> tuple[tuple[str, int, int], ...]:

@@ -109,6 +109,7 @@ def _integer(text: str, word: str, start: int, end: int) -> Token:
 def _string(text: str, word: str, start: int) -> str:
     try:
         value = json.loads(word)
+        value.encode()  # half of a surrogate pair is no text, and no OVSDB value
     except ValueError:
         raise SyntaxProblem(text, start, "this is not a JSON string") from None
     assert isinstance(value, str)

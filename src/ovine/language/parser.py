@@ -170,6 +170,8 @@ class _Parser:
             operator = stream.take()
             at = stream.token
             return self.comparison(field, operator, self.values(), start, at)
+        if stream.token.kind == "=":
+            stream.fail("'=' is for assignments; comparisons use ==")
         if field.field.kind == "string" or field.width != 1:
             stream.fail(f"{field} must be compared with something; only a single bit stands by itself", start)
         return Comparison(field, "==", (Constant(1),))

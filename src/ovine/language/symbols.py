@@ -115,7 +115,7 @@ _ROWS: Final[tuple[tuple[str, int, Kind, str, Writable, str, int], ...]] = (
     ("ct_mark", 32, _O, "", "ct_commit", "ct_mark", 0),
     ("ct_label", 128, _O, "", "ct_commit", "ct_label", 0),
     ("ct_state", 32, _O, "", "no", "ct_state", 0),
-    ("ct_proto", 8, _N, "ct.trk", "no", "ct_nw_proto", 0),
+    ("ct_proto", 8, _N, "ct.trk && !ct.inv && ip", "no", "ct_nw_proto", 0),
     ("eth.src", 48, _O, "", "yes", "eth_src", 0),
     ("eth.dst", 48, _O, "", "yes", "eth_dst", 0),
     ("eth.type", 16, _N, "", "no", "eth_type", 0),
