@@ -1,7 +1,7 @@
 """Random histories of a small network: incremental equals recompute, whatever the order and however it is chopped up.
 
-The rules have every shape that the engine offers: queries over queries, an index over a derived relation, a rule over an
-index, sticky numbers that feed other rules, shared outputs, conflicts, and a rule that fails on some input.
+The rules have every shape that the engine offers: queries over queries, an index over a derived relation, a rule over
+an index, sticky numbers that feed other rules, shared outputs, conflicts, and a rule that fails on some input.
 """
 
 from __future__ import annotations
