@@ -1,0 +1,72 @@
+"""The extensions that are offered: what `GET /v2.0/extensions` lists.
+
+An alias is here only if everything it promises works. Tests: tests/api/test_api_networks.py.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from neutron_lib.api.definitions import (
+    aap_reject_multicast,
+    empty_string_filtering,
+    filter_validation,
+    ip_substring_port_filtering,
+    pagination,
+    project_id,
+    revisionifmatch,
+    sort_key_validation,
+    sorting,
+    tag_creation,
+    tag_ports_during_bulk_creation,
+)
+
+from ovine.api.resources import DEFINITIONS
+
+_BEHAVIOURS: tuple[ModuleType, ...] = (
+    aap_reject_multicast,
+    empty_string_filtering,
+    filter_validation,
+    ip_substring_port_filtering,
+    pagination,
+    project_id,
+    revisionifmatch,
+    sort_key_validation,
+    sorting,
+    tag_creation,
+    tag_ports_during_bulk_creation,
+)
+
+_NEUTRONS_OWN = (
+    ("standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00"),
+    ("standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources.", "2016-04-11T10:00:00-00:00"),
+    ("standard-attr-tag", "Tag support for resources with standard attribute", "Enables to set tag on resources with standard attribute.", "2017-01-01T00:00:00-00:00"),
+    ("standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00"),
+)  # fmt: skip
+
+
+def _described(definition: ModuleType) -> dict[str, Any]:
+    return {
+        "alias": definition.ALIAS,
+        "name": definition.NAME,
+        "description": definition.DESCRIPTION,
+        "updated": definition.UPDATED_TIMESTAMP,
+        "links": [],
+    }
+
+
+EXTENSIONS: dict[str, dict[str, Any]] = {
+    item["alias"]: item
+    for item in sorted(
+        [
+            *(_described(definition) for definition in (*DEFINITIONS, *_BEHAVIOURS)),
+            *(
+                {"alias": alias, "name": name, "description": text, "updated": when, "links": []}
+                for alias, name, text, when in _NEUTRONS_OWN
+            ),
+        ],
+        key=lambda item: str(item["alias"]),
+    )
+}
+"""By alias."""

@@ -1,0 +1,203 @@
+"""Who may do what: oslo.policy with Neutron's default rules for the resources offered.
+
+A rule is named `ACTION_RESOURCE` or `ACTION_RESOURCE:ATTRIBUTE`. An attribute without a rule of its own is covered by
+its resource's. A policy file in oslo.policy's format may replace any rule; what a rule can compare is the target's
+fields here and the caller's (`ovine.api.context`).
+
+Invariants: what a caller can't see does not exist for them (404, never 403); an attribute that a caller may not see is
+left out of replies and never matches a filter.
+
+Tests: tests/unit/api/test_api_policy.py, tests/api/test_api_isolation.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from neutron_lib import exceptions as n_exc
+from oslo_config import cfg
+from oslo_policy import policy as oslo
+
+from ovine.api.context import Caller
+from ovine.api.draft import Draft
+from ovine.api.errors import PolicyNotAuthorized
+from ovine.api.resources import UNSET, Resource
+from ovine.model.base import Row
+from ovine.model.cloud import Network, Port, Subnet
+from ovine.ovsdb import Replica
+
+_ADMIN = "rule:admin"
+_ADMIN_OR_SERVICE = "rule:admin or role:service"
+_MEMBER = "rule:admin or (role:member and project_id:%(project_id)s)"
+_READER = "rule:admin or (role:reader and project_id:%(project_id)s)"
+_NET_OWNER = "rule:admin or (role:member and project_id:%(network_project_id)s)"
+_NET_OWNER_OR_SERVICE = f"{_NET_OWNER} or role:service"
+_MEMBER_OR_NET_OWNER = f"{_NET_OWNER} or (role:member and project_id:%(project_id)s)"
+
+RULES: dict[str, str] = {
+    "admin": "role:admin",
+    "shared": "'True':%(shared)s",
+    "external": "'True':%(external)s",
+    "create_network": _MEMBER,
+    "create_network:shared": _ADMIN,
+    "create_network:router:external": _ADMIN,
+    "create_network:provider:network_type": _ADMIN,
+    "create_network:provider:physical_network": _ADMIN,
+    "create_network:provider:segmentation_id": _ADMIN,
+    "get_network": f"{_READER} or rule:shared or rule:external or role:service",
+    "get_network:provider:network_type": _ADMIN_OR_SERVICE,
+    "get_network:provider:physical_network": _ADMIN_OR_SERVICE,
+    "get_network:provider:segmentation_id": _ADMIN_OR_SERVICE,
+    "update_network": _MEMBER,
+    "update_network:shared": _ADMIN,
+    "update_network:router:external": _ADMIN,
+    "update_network:provider:network_type": _ADMIN,
+    "update_network:provider:physical_network": _ADMIN,
+    "update_network:provider:segmentation_id": _ADMIN,
+    "delete_network": _MEMBER,
+    "create_subnet": _NET_OWNER,
+    "create_subnet:service_types": _ADMIN,
+    "get_subnet": f"{_READER} or rule:shared or role:service",
+    "update_subnet": _MEMBER_OR_NET_OWNER,
+    "update_subnet:service_types": _ADMIN,
+    "delete_subnet": _MEMBER_OR_NET_OWNER,
+    "create_port": f"{_MEMBER} or role:service",
+    "create_port:device_owner": _NET_OWNER_OR_SERVICE,
+    "create_port:mac_address": _NET_OWNER_OR_SERVICE,
+    "create_port:fixed_ips": f"{_NET_OWNER_OR_SERVICE} or rule:shared",
+    "create_port:fixed_ips:ip_address": _NET_OWNER_OR_SERVICE,
+    "create_port:fixed_ips:subnet_id": f"{_NET_OWNER_OR_SERVICE} or rule:shared",
+    "create_port:port_security_enabled": _NET_OWNER_OR_SERVICE,
+    "create_port:allowed_address_pairs": _NET_OWNER,
+    "create_port:binding:host_id": _ADMIN_OR_SERVICE,
+    "create_port:binding:profile": _ADMIN_OR_SERVICE,
+    "get_port": f"{_READER} or (role:reader and project_id:%(network_project_id)s) or role:service",
+    "get_port:binding:host_id": _ADMIN_OR_SERVICE,
+    "get_port:binding:profile": _ADMIN_OR_SERVICE,
+    "get_port:binding:vif_type": _ADMIN_OR_SERVICE,
+    "get_port:binding:vif_details": _ADMIN_OR_SERVICE,
+    "update_port": f"{_MEMBER} or role:service",
+    "update_port:device_owner": _NET_OWNER_OR_SERVICE,
+    "update_port:mac_address": _ADMIN_OR_SERVICE,
+    "update_port:fixed_ips": f"{_NET_OWNER_OR_SERVICE} or rule:shared",
+    "update_port:fixed_ips:ip_address": _NET_OWNER_OR_SERVICE,
+    "update_port:fixed_ips:subnet_id": f"{_NET_OWNER_OR_SERVICE} or rule:shared",
+    "update_port:port_security_enabled": _NET_OWNER_OR_SERVICE,
+    "update_port:allowed_address_pairs": _NET_OWNER,
+    "update_port:binding:host_id": _ADMIN_OR_SERVICE,
+    "update_port:binding:profile": _ADMIN_OR_SERVICE,
+    "delete_port": f"{_MEMBER_OR_NET_OWNER} or role:service",
+}
+
+_OWNED_BY_NETWORK_CODE = "network:"
+"""Prefix of the `device_owner` of ports that network services own; others are free to everybody."""
+
+
+class Target(NamedTuple):
+    """What rules may compare: small, so that one judgement serves the many rows of a list."""
+
+    project_id: str
+    network_project_id: str
+    shared: bool
+    external: bool
+
+    def fields(self) -> dict[str, Any]:
+        return self._asdict() | {"tenant_id": self.project_id, "network:tenant_id": self.network_project_id}
+
+
+class Policy:
+    """The rules of one API process. Raises oslo.policy's errors for a bad policy file."""
+
+    def __init__(self, policy_file: str = "") -> None:
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[])
+        if policy_file:
+            self._enforcer = oslo.Enforcer(conf, policy_file=policy_file)
+            self._enforcer.register_defaults([oslo.RuleDefault(name, check) for name, check in RULES.items()])
+            self._enforcer.load_rules()
+        else:
+            self._enforcer = oslo.Enforcer(conf, rules=oslo.Rules.from_dict(RULES), use_conf=False)
+
+    def judge(self, caller: Caller) -> Judge:
+        return Judge(self._enforcer, caller)
+
+
+class Judge:
+    """The rules applied to one caller; remembers its judgements, so make a new one for each request."""
+
+    def __init__(self, enforcer: Any, caller: Caller) -> None:
+        self.caller = caller
+        self._enforcer = enforcer
+        self._credentials = caller.credentials()
+        self._known: dict[tuple[str, Target], bool] = {}
+        self._hidden: dict[tuple[str, Target], frozenset[str]] = {}
+
+    def allows(self, rule: str, target: Target) -> bool:
+        key = (rule, target)
+        if key not in self._known:
+            self._known[key] = bool(self._enforcer.enforce(rule, target.fields(), self._credentials))
+        return self._known[key]
+
+    def require(self, rule: str, target: Target) -> None:
+        """Raises PolicyNotAuthorized."""
+        if not self.allows(rule, target):
+            raise PolicyNotAuthorized(rule=rule)
+
+    def sees(self, resource: Resource, target: Target) -> bool:
+        return self.allows(f"get_{resource.name}", target)
+
+    def hidden(self, resource: Resource, target: Target) -> frozenset[str]:
+        """The attributes to leave out of replies."""
+        key = (resource.name, target)
+        if key not in self._hidden:
+            prefix = f"get_{resource.name}:"
+            rules = [rule for rule in RULES if rule.startswith(prefix)]
+            hidden = {rule.removeprefix(prefix) for rule in rules if not self.allows(rule, target)}
+            self._hidden[key] = frozenset(hidden)
+        return self._hidden[key]
+
+    def require_create(self, resource: Resource, given: dict[str, Any], parsed: dict[str, Any], target: Target) -> None:
+        """Judges a POST: `given` is what the request named, `parsed` the values after conversion."""
+        self.require(f"create_{resource.name}", target)
+        for name in given:
+            spec = resource.attributes[name]
+            if parsed[name] is not UNSET and parsed[name] != spec.get("default", UNSET):
+                self._require_attribute("create", resource, name, parsed[name], target)
+
+    def require_update(self, resource: Resource, parsed: dict[str, Any], target: Target) -> None:
+        """Judges a PUT."""
+        self.require(f"update_{resource.name}", target)
+        for name, value in parsed.items():
+            self._require_attribute("update", resource, name, value, target)
+
+    def _require_attribute(self, action: str, resource: Resource, name: str, value: Any, target: Target) -> None:
+        if name == "device_owner" and not str(value).startswith(_OWNED_BY_NETWORK_CODE):
+            return
+        rule = f"{action}_{resource.name}:{name}"
+        if rule not in RULES:
+            return
+        self.require(rule, target)
+        if name == "fixed_ips":
+            for key in sorted({key for item in value or () for key in item}):
+                if f"{rule}:{key}" in RULES:
+                    self.require(f"{rule}:{key}", target)
+
+
+def target_of(reader: Replica | Draft, row: Row) -> Target:
+    """A resource as a target of rules."""
+    if isinstance(row, Network):
+        return Target(row.project_id, row.project_id, row.shared, row.external)
+    if isinstance(row, Subnet | Port):
+        network = reader.get(Network, row.network)
+        if network is None:
+            return Target(row.project_id, row.project_id, False, False)
+        return Target(row.project_id, network.project_id, network.shared, network.external)
+    raise TypeError(type(row))
+
+
+def not_found(resource: Resource, uuid: str) -> Exception:
+    """Neutron's 404 for a kind of resource."""
+    errors = {"network": ("NetworkNotFound", "net_id"), "subnet": ("SubnetNotFound", "subnet_id")}
+    name, argument = errors.get(resource.name, ("PortNotFound", "port_id"))
+    error: Exception = getattr(n_exc, name)(**{argument: uuid})
+    return error

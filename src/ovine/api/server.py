@@ -1,0 +1,203 @@
+"""The network API as an ASGI application: paths and methods to operations, errors to Neutron's bodies.
+
+Invariants: every reply has `X-Openstack-Request-Id`; whatever goes wrong, the client gets an error in Neutron's shape
+and the server goes on; nothing but the list of versions is answered without a token.
+
+Tests: tests/api/.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid as uuids
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from ovine.api import errors, tags
+from ovine.api.bodies import decode
+from ovine.api.context import Caller
+from ovine.api.extensions import EXTENSIONS
+from ovine.api.http import ClientDisconnect, Request, Response, json_reply, read_body
+from ovine.api.resources import RESOURCES, Resource
+from ovine.api.service import Service
+from ovine.ovsdb import NotConnected
+
+_log = logging.getLogger("ovine.api")
+
+
+class Authenticator(Protocol):
+    """Tells whose a token is."""
+
+    www_authenticate: str
+
+    def caller(self, token: str) -> Caller | None:
+        """The caller, or None if the token is not valid now."""
+
+
+class NetworkApi:
+    """The ASGI application."""
+
+    def __init__(self, service: Service, authenticator: Authenticator, max_body_bytes: int) -> None:
+        self._service, self._authenticator, self._limit = service, authenticator, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request_id = f"req-{uuids.uuid4()}"
+        response = await self._answer(Request(scope, receive), request_id)
+        response.headers["X-Openstack-Request-Id"] = request_id
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        try:
+            return await self._route(request)
+        except NotConnected as error:
+            _log.warning("%s: the database cannot be reached: %s", request_id, error)
+            return json_reply(503, errors.body("ServiceUnavailable", errors.UNAVAILABLE))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            told = errors.fault(error)
+            if told is None:
+                _log.exception("%s: %s %s failed", request_id, request.method, request.url.path)
+                told = 500, errors.body("HTTPInternalServerError", "Request Failed: internal server error.")
+            status, body = told
+            headers = {"WWW-Authenticate": self._authenticator.www_authenticate} if status == 401 else {}
+            return json_reply(status, body, headers)
+
+    async def _route(self, request: Request) -> Response:
+        parts = [part for part in request.url.path.removesuffix(".json").split("/") if part]
+        base = f"{request.url.scheme}://{request.url.netloc}"
+        if not parts:
+            return _allow(request, "GET", json_reply(200, {"versions": [_version(base)]}))
+        caller = self._caller(request)
+        if parts[0] != "v2.0":
+            raise errors.http_error(404)
+        match parts[1:]:
+            case []:
+                return _allow(request, "GET", json_reply(200, {"resources": _resource_list(base)}))
+            case ["extensions"]:
+                return _allow(request, "GET", json_reply(200, {"extensions": list(EXTENSIONS.values())}))
+            case ["extensions", alias]:
+                return _allow(request, "GET", _extension(alias))
+            case [collection, *rest] if collection in RESOURCES:
+                return await self._resource(request, caller, RESOURCES[collection], rest)
+        raise errors.http_error(404)
+
+    def _caller(self, request: Request) -> Caller:
+        caller = self._authenticator.caller(request.headers.get("x-auth-token", ""))
+        if caller is None:
+            raise errors.HttpError(401, "HTTPUnauthorized", "The request you have made requires authentication.")
+        return caller
+
+    async def _resource(self, request: Request, caller: Caller, resource: Resource, rest: list[str]) -> Response:
+        match rest:
+            case []:
+                return await self._collection(request, caller, resource)
+            case [uuid]:
+                return await self._member(request, caller, resource, uuid)
+            case [uuid, "tags"]:
+                return await self._tags(request, caller, resource, uuid)
+            case [uuid, "tags", tag]:
+                return await self._tag(request, caller, resource, uuid, tags.check(tag))
+        raise errors.http_error(404)
+
+    async def _collection(self, request: Request, caller: Caller, resource: Resource) -> Response:
+        async def get() -> Response:
+            url = str(request.url.replace(query=""))
+            return json_reply(200, await self._service.list(resource, caller, request.url.query, url))
+
+        async def post() -> Response:
+            return json_reply(201, await self._service.create(resource, caller, await self._body(request)))
+
+        return await _by_method(request, GET=get, POST=post)
+
+    async def _member(self, request: Request, caller: Caller, resource: Resource, uuid: str) -> Response:
+        if_match = request.headers.get("if-match")
+
+        async def get() -> Response:
+            return json_reply(200, await self._service.show(resource, caller, uuid, request.url.query))
+
+        async def put() -> Response:
+            body = await self._body(request)
+            return json_reply(200, await self._service.update(resource, caller, uuid, body, if_match))
+
+        async def delete() -> Response:
+            await self._service.delete(resource, caller, uuid, if_match)
+            return json_reply(204)
+
+        return await _by_method(request, GET=get, PUT=put, DELETE=delete)
+
+    async def _tags(self, request: Request, caller: Caller, resource: Resource, uuid: str) -> Response:
+        change = self._service.change_tags
+
+        async def get() -> Response:
+            return json_reply(200, await self._service.tags(resource, caller, uuid))
+
+        async def put() -> Response:
+            wanted = tags.parse(await self._body(request))
+            return json_reply(
+                200, await change(resource, caller, uuid, lambda draft, row: tags.replace(draft, row, wanted))
+            )
+
+        async def delete() -> Response:
+            await change(resource, caller, uuid, lambda draft, row: tags.replace(draft, row, ()))
+            return json_reply(204)
+
+        return await _by_method(request, GET=get, PUT=put, DELETE=delete)
+
+    async def _tag(self, request: Request, caller: Caller, resource: Resource, uuid: str, tag: str) -> Response:
+        change = self._service.change_tags
+
+        async def get() -> Response:
+            await self._service.has_tag(resource, caller, uuid, tag)
+            return json_reply(204)
+
+        async def put() -> Response:
+            await change(resource, caller, uuid, lambda draft, row: tags.add(draft, row, tag))
+            return json_reply(201)
+
+        async def delete() -> Response:
+            await change(resource, caller, uuid, lambda draft, row: tags.remove(draft, row, tag))
+            return json_reply(204)
+
+        return await _by_method(request, GET=get, PUT=put, DELETE=delete)
+
+    async def _body(self, request: Request) -> Any:
+        return decode(await read_body(request, self._limit))
+
+
+async def _by_method(request: Request, **handlers: Callable[[], Awaitable[Response]]) -> Response:
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in handlers:
+        raise errors.http_error(405)
+    return await handlers[method]()
+
+
+def _allow(request: Request, method: str, response: Response) -> Response:
+    if request.method not in (method, "HEAD"):
+        raise errors.http_error(405)
+    return response
+
+
+def _version(base: str) -> dict[str, Any]:
+    return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": f"{base}/v2.0/"}]}
+
+
+def _resource_list(base: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": resource.name,
+            "collection": resource.collection,
+            "links": [{"rel": "self", "href": f"{base}/v2.0/{resource.collection}"}],
+        }
+        for resource in RESOURCES.values()
+    ]
+
+
+def _extension(alias: str) -> Response:
+    if alias not in EXTENSIONS:
+        raise errors.HttpError(404, "HTTPNotFound", f"Extension with alias {alias} does not exist")
+    return json_reply(200, {"extension": EXTENSIONS[alias]})

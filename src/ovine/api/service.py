@@ -1,0 +1,186 @@
+"""The operations of the API on parsed requests: list, show, create, update, delete, tags.
+
+Here the parts come together: bodies are parsed (`bodies`), a plan is made and judged (`networks`, `subnets`, `ports`,
+`policy`), carried out (`store`), and the outcome is shown (`views`, `query`). HTTP itself is in `ovine.api.server`.
+
+Tests: tests/api/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, cast
+
+from ovine.api import bodies, networks, ports, query, subnets, tags
+from ovine.api.context import Caller
+from ovine.api.draft import Draft
+from ovine.api.env import Env
+from ovine.api.errors import RevisionNumberConstraintFailed, bad_request
+from ovine.api.policy import Judge, Policy, not_found, target_of
+from ovine.api.resources import Resource
+from ovine.api.store import Store
+from ovine.api.views import View, view
+from ovine.model.base import Row, Uuid
+from ovine.model.cloud import Network, Port
+from ovine.ovsdb import Replica
+
+Plan = Callable[[Draft, Judge, Any], None]
+_MODULES: dict[str, ModuleType] = {"networks": networks, "subnets": subnets, "ports": ports}
+_IF_MATCH = re.compile(r"\s*revision_number\s*=\s*(\d{1,18})\s*")
+
+
+class Service:
+    """One API process's operations."""
+
+    def __init__(self, store: Store, policy: Policy, env: Env) -> None:
+        self._store, self._policy, self._env = store, policy, env
+
+    def judge(self, caller: Caller) -> Judge:
+        return self._policy.judge(caller)
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    async def list(self, resource: Resource, caller: Caller, text: str, url: str) -> dict[str, Any]:
+        """The reply to `GET /COLLECTION?text`."""
+        asked = query.parse(resource, text, self._env.config.page_limit)
+        await self._store.refresh()
+        judge, replica = self.judge(caller), self._store.replica
+        passes = query.predicate(resource, asked)
+        views = (_visible_view(replica, judge, resource, row) for row in _candidates(replica, resource, asked))
+        found = [v for v in views if v is not None and passes(v)]
+        items = query.page(found, asked, lambda marker: not_found(resource, marker))
+        shown = [query.selected(_public(resource, item), asked.fields) for item in items]
+        return {resource.collection: shown} | query.links(resource.collection, url, text, asked, items)
+
+    async def show(self, resource: Resource, caller: Caller, uuid: str, text: str) -> dict[str, Any]:
+        """The reply to `GET /COLLECTION/ID`."""
+        asked = query.parse(resource, text)
+        await self._store.refresh()
+        shown = self._shown(resource, self.judge(caller), uuid)
+        return {resource.name: query.selected(shown, asked.fields)}
+
+    def _shown(self, resource: Resource, judge: Judge, uuid: str) -> View:
+        row = self._store.replica.get(resource.row, Uuid(uuid))
+        found = None if row is None else _visible_view(self._store.replica, judge, resource, row)
+        if found is None:
+            raise not_found(resource, uuid)
+        return _public(resource, found)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    async def create(self, resource: Resource, caller: Caller, body: Any) -> dict[str, Any]:
+        """The reply to `POST /COLLECTION`; a bulk request makes all or none."""
+        items, bulk = bodies.items_for_create(resource, body)
+        parsed = [bodies.for_create(resource, item, caller) for item in items]
+        judge = self.judge(caller)
+        make = _MODULES[resource.collection].create
+
+        def plan(draft: Draft) -> list[Uuid]:
+            pairs = zip(items, parsed, strict=True)
+            return [cast(Row, make(draft, self._env, judge, given, whole)).uuid for given, whole in pairs]
+
+        await self._store.refresh()
+        uuids = await self._store.commit(plan)
+        shown = [self._shown(resource, judge, uuid) for uuid in uuids]
+        return {resource.collection: shown} if bulk else {resource.name: shown[0]}
+
+    async def update(
+        self, resource: Resource, caller: Caller, uuid: str, body: Any, if_match: str | None
+    ) -> dict[str, Any]:
+        """The reply to `PUT /COLLECTION/ID`."""
+        parsed = bodies.for_update(resource, bodies.item_for_update(resource, body))
+        change = _MODULES[resource.collection].update
+        judge = self.judge(caller)
+        await self._change(
+            resource, judge, uuid, if_match, lambda draft, judge, row: change(draft, self._env, judge, row, parsed)
+        )
+        return {resource.name: self._shown(resource, judge, uuid)}
+
+    async def delete(self, resource: Resource, caller: Caller, uuid: str, if_match: str | None) -> None:
+        """`DELETE /COLLECTION/ID`."""
+        remove = _MODULES[resource.collection].delete
+        await self._change(
+            resource, self.judge(caller), uuid, if_match, lambda draft, judge, row: remove(draft, self._env, judge, row)
+        )
+
+    async def _change(self, resource: Resource, judge: Judge, uuid: str, if_match: str | None, act: Plan) -> None:
+        expected = _expected_revision(if_match)
+
+        def plan(draft: Draft) -> None:
+            row = self._visible_row(draft, judge, resource, uuid)
+            actual = cast(Network, row).revision_number
+            if expected is not None and actual != expected:
+                raise RevisionNumberConstraintFailed(expected=expected, actual=actual)
+            act(draft, judge, row)
+
+        await self._store.refresh()
+        await self._store.commit(plan)
+
+    def _visible_row(self, draft: Draft, judge: Judge, resource: Resource, uuid: str) -> Row:
+        row = draft.get(resource.row, uuid)
+        if row is None or not judge.sees(resource, target_of(draft, row)):
+            raise not_found(resource, uuid)
+        return row
+
+    # --- tags -------------------------------------------------------------------------------------------------------
+
+    async def tags(self, resource: Resource, caller: Caller, uuid: str) -> dict[str, Any]:
+        await self._store.refresh()
+        return {"tags": self._shown(resource, self.judge(caller), uuid)["tags"]}
+
+    async def has_tag(self, resource: Resource, caller: Caller, uuid: str, tag: str) -> None:
+        """Raises TagNotFound."""
+        await self._store.refresh()
+        draft = Draft(self._store.replica, "")
+        tags.require(self._visible_row(draft, self.judge(caller), resource, uuid), tag)
+
+    async def change_tags(
+        self, resource: Resource, caller: Caller, uuid: str, act: Callable[[Draft, Row], None]
+    ) -> dict[str, Any]:
+        """Replaces, adds or removes tags, and shows those that there are then."""
+
+        def change(draft: Draft, judge: Judge, row: Row) -> None:
+            judge.require(f"update_{resource.name}", target_of(draft, row))
+            act(draft, row)
+
+        judge = self.judge(caller)
+        await self._change(resource, judge, uuid, None, change)
+        return {"tags": self._shown(resource, judge, uuid)["tags"]}
+
+
+def _candidates(replica: Replica, resource: Resource, asked: query.Query) -> Iterable[Row]:
+    """The rows that can pass the filters; indexes spare the look at all of them."""
+    if "id" in asked.filters:
+        return [row for uuid in asked.filters["id"] if (row := replica.get(resource.row, Uuid(uuid))) is not None]
+    if resource.row is Port:
+        for name, column in (("device_id", "device_id"), ("network_id", "network")):
+            if name in asked.filters:
+                index = replica.index(Port, column)
+                return [row for value in set(asked.filters[name]) for row in index.find(value)]
+    return replica.rows(resource.row).values()
+
+
+def _visible_view(replica: Replica, judge: Judge, resource: Resource, row: Row) -> View | None:
+    """A row as the caller may see it, with what filters need besides; None if the caller can't see it at all."""
+    target = target_of(replica, row)
+    if not judge.sees(resource, target):
+        return None
+    whole = view(replica, row)
+    for name in judge.hidden(resource, target):
+        whole.pop(name, None)
+    return whole
+
+
+def _public(resource: Resource, whole: View) -> View:
+    return {name: value for name, value in whole.items() if resource.attributes[name]["is_visible"]}
+
+
+def _expected_revision(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "":
+        return None
+    matched = _IF_MATCH.fullmatch(if_match)
+    if matched is None:
+        raise bad_request(f"Invalid If-Match header: {if_match[:60]}; write revision_number=N")
+    return int(matched[1])

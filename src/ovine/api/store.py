@@ -1,0 +1,87 @@
+"""The Cloud database as the API uses it: linearizable reads from the replica, writes planned again on a race.
+
+Every request begins at a *barrier*, after which the replica shows all that was committed before the request came, by
+whichever API process. A write is then planned on the replica and sent as one transaction; if another process was
+faster, a guard or index refuses it, and it is planned again on the newer state. Each refusal means that somebody
+else's change went in, so together the processes always get on.
+
+Tests: tests/api/test_api_ipam_race.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ovine.api.draft import Draft
+from ovine.api.errors import ServiceUnavailable
+from ovine.model.base import Row, Uuid
+from ovine.model.cloud import IPAllocation, Network, Port, Subnet
+from ovine.ovsdb import Client, Replica, TransactionError
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+
+RACES = frozenset({"timed out", "constraint violation", "referential integrity violation"})
+"""What the server says when a guard, an index or a reference refuses a plan."""
+
+ATTEMPTS = 50
+_BACK_OFF = 0.002
+
+
+class Store:
+    """Reads and writes of one API process."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        replica = client.replica
+        for table, *columns in (
+            (Subnet, "network"),
+            (Port, "network"),
+            (Port, "device_id"),
+            (Port, "network", "mac_address"),
+            (Network, "network_type"),
+            (IPAllocation, "subnet"),
+            (IPAllocation, "subnet", "ip_address"),
+        ):
+            replica.index(table, *columns)
+
+    @property
+    def replica(self) -> Replica:
+        return self._client.replica
+
+    def rows(self, table: type[R]) -> Mapping[Uuid, R]:
+        return self.replica.rows(table)
+
+    async def refresh(self) -> None:
+        """Everything committed before this call is visible after it."""
+        await self._client.barrier()
+
+    async def commit(self, plan: Callable[[Draft], T]) -> T:
+        """Plans a change and carries it out; when this returns, the replica shows it.
+
+        `plan` may be called several times, each time on a newer state; what it raises is the caller's answer.
+        """
+        for attempt in range(ATTEMPTS):
+            draft = Draft(self.replica, timestamp())
+            result = plan(draft)
+            txn = draft.transaction()
+            if not txn:
+                return result
+            try:
+                await self._client.transact(txn)
+                return result
+            except TransactionError as error:
+                if error.kind not in RACES:
+                    raise
+            await asyncio.sleep(random.random() * _BACK_OFF * min(attempt, 10))
+            await self.refresh()
+        raise ServiceUnavailable(reason="Too many others are changing the same resources; try again.")
+
+
+def timestamp() -> str:
+    """Now, as the API writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
