@@ -13,7 +13,7 @@ Invariants:
 - `plan` has no memory of what it sent: a key stays dirty until it is seen to be equal. Only one transaction may be
   under way at a time, and its own changes must have reached the replica before `plan` is called again.
 
-Tests: tests/unit/test_projection.py.
+Tests: tests/interop/test_projection.py.
 """
 
 from __future__ import annotations
