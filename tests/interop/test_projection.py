@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.ovsdb import start_server
 
 from ovine.engine import Emit, Engine, Reader, Relation, rule
 from ovine.model import nb
 from ovine.model.base import Map, Uuid
 from ovine.ovsdb import Client, Transaction
 from ovine.projection import MUTATE_FROM, Names, Projection, Target, ref
+from support.ovsdb import start_server
 
 
 class Net(NamedTuple):

@@ -1,0 +1,106 @@
+"""Random histories of a cloud: the plugin's incremental output equals a recompute, whatever the order of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovine.engine import Engine
+from ovine.model import cloud, nb
+from ovine.model.base import Map, Row, Uuid
+from ovine.plugin import CLOUD, NORTHBOUND, RULES
+
+WATCHED = tuple(target.relation for target in (*NORTHBOUND, *CLOUD))
+
+
+def uuid(kind: int, number: int) -> Uuid:
+    return Uuid(f"{kind:08d}-0000-4000-8000-{number:012d}")
+
+
+def network(number: int, kind: str, mtu: int) -> cloud.Network:
+    physical = "physnet1" if kind in ("vlan", "flat") else ""
+    return cloud.Network(uuid=uuid(1, number), name=f"n{number}", network_type=kind, physical_network=physical, mtu=mtu)
+
+
+def subnet(number: int, net: int, version: int, dhcp: bool, gateway: bool) -> cloud.Subnet:
+    base = f"10.{number}.0." if version == 4 else f"fd00:{number}::"
+    return cloud.Subnet(
+        uuid=uuid(2, number),
+        network=uuid(1, net),
+        ip_version=version,
+        cidr=f"{base}0/24" if version == 4 else f"{base}/64",
+        gateway_ip=f"{base}1" if gateway else None,
+        enable_dhcp=dhcp,
+        ipv6_address_mode="dhcpv6-stateful" if version == 6 else None,
+    )
+
+
+def address(number: int, sub: int, position: int) -> cloud.IPAllocation:
+    return cloud.IPAllocation(
+        uuid=uuid(3, number), subnet=uuid(2, sub), ip_address=f"10.{sub}.0.{10 + number}", position=position
+    )
+
+
+def port(number: int, net: int, ips: list[int], owner: str, secure: bool, opts: dict[str, str]) -> cloud.Port:
+    return cloud.Port(
+        uuid=uuid(4, number),
+        network=uuid(1, net),
+        mac_address=f"fa:16:3e:00:00:{number:02x}",
+        fixed_ips=tuple(sorted({uuid(3, ip) for ip in ips})),
+        device_owner=owner,
+        port_security_enabled=secure,
+        extra_dhcp_opts=Map(opts),
+    )
+
+
+def switch_port(number: int, up: bool) -> nb.LogicalSwitchPort:
+    return nb.LogicalSwitchPort(uuid=uuid(5, number), name=uuid(4, number), up=up)
+
+
+few = st.integers(0, 2)
+options = st.sampled_from([{}, {"4:mtu": "1300"}, {"4:dhcp_disabled": "true"}, {"4:no-such-option": "1"}])
+owners = st.sampled_from(["", "compute:nova", "network:distributed", "network:dhcp"])
+
+
+def change(row: type[Row], kind: int, make: Callable[..., Row], *parts: Any) -> Any:
+    """A row of one of three ids made anew, or gone."""
+    made = st.tuples(few, st.none() | st.tuples(*parts))
+    return made.map(lambda m: (row, uuid(kind, m[0]), None if m[1] is None else make(m[0], *m[1])))
+
+
+changes = st.one_of(
+    change(cloud.Network, 1, network, st.sampled_from(["geneve", "vlan", "flat"]), st.sampled_from([1442, 1500])),
+    change(cloud.Subnet, 2, subnet, few, st.sampled_from([4, 6]), st.booleans(), st.booleans()),
+    change(cloud.IPAllocation, 3, address, few, st.integers(0, 1)),
+    change(cloud.Port, 4, port, few, st.lists(few, max_size=2), owners, st.booleans(), options),
+    change(nb.LogicalSwitchPort, 5, switch_port, st.booleans()),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(changes, max_size=30))
+def test_incremental_equals_recompute_on_any_history(history: list[Any]) -> None:
+    engine = Engine(RULES, WATCHED)
+    for relation, key, row in history:
+        engine.feed(relation, key, row)
+        engine.run()
+    assert engine.audit() == []
+    assert engine.failures() == engine.recomputed().failures()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(changes, max_size=30), st.randoms())
+def test_the_last_state_alone_decides(history: list[Any], random: Any) -> None:
+    one_by_one, at_once = Engine(RULES, WATCHED), Engine(RULES, WATCHED)
+    for relation, key, row in history:
+        one_by_one.feed(relation, key, row)
+        one_by_one.run()
+    final = list({(relation, key): row for relation, key, row in history}.items())
+    random.shuffle(final)
+    for (relation, key), row in final:
+        at_once.feed(relation, key, row)
+    at_once.run()
+    assert one_by_one.differences(at_once) == []
