@@ -1,6 +1,6 @@
 """The client of control commands: what ovs-appctl(8) does, for our own command line.
 
-Tests: tests/interop/test_appctl.py, against our server and against Open vSwitch's.
+Tests: tests/interop/daemons/test_appctl.py, against our server and against Open vSwitch's.
 """
 
 import socket

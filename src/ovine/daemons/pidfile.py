@@ -4,7 +4,7 @@ text says.
 A pidfile holds the process id and a newline. It is written and locked under a temporary name and then moved into place,
 so no reader ever sees it empty or unlocked. The lock belongs to the process, is lost in a fork and when the process
 dies: a pidfile that nobody locks is stale and is replaced.
-Tests: tests/unit/daemons/test_daemon_pidfile.py, tests/interop/test_appctl.py.
+Tests: tests/unit/daemons/test_daemon_pidfile.py, tests/interop/daemons/test_appctl.py.
 """
 
 import contextlib

@@ -4,7 +4,7 @@ With --detach there are: the parent, which waits for word from the daemon and re
 or, with --monitor, stays to start the daemon again whenever it dies of a signal that means a bug; and the daemon. Word
 travels through pipes: one byte means ready, an end of file means that the daemon failed and has said why on standard
 error.
-Tests: tests/interop/test_daemon_process.py.
+Tests: tests/interop/daemons/test_daemon_process.py.
 """
 
 import contextlib
@@ -71,6 +71,7 @@ def start(*, detach: bool, monitor: bool, chdir: bool) -> Startup | int:
 def _monitor(own: Startup) -> Startup:
     """Be the monitor: start the daemon, and start it again after crashes.  Returns in the daemon only."""
     restarted: float | None = None
+    ever_ready = False
     program = process_name()
     while True:
         reading, writing = os.pipe()
@@ -86,12 +87,13 @@ def _monitor(own: Startup) -> Startup:
         os.close(writing)
         rename_process(f"mon:{program}")
         _forward_signals(child)
-        if _hears(reading):
+        if _hears(reading) and not ever_ready:
             own.ready()
             own = Startup(detached=own.detached)
+            ever_ready = True
         status = os.waitpid(child, 0)[1]
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if number not in ERROR_SIGNALS:
+        if number not in ERROR_SIGNALS or not ever_ready:
             _end_like(status)
         _log.error("pid %d died of signal %d (%s), starting again", child, number, signal.strsignal(number))
         if restarted is not None:

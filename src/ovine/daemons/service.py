@@ -7,7 +7,7 @@ detached start returns; `exit` is answered when the clean-up is over and both fi
 The end comes in steps, each with a bound, so that a daemon whose databases are gone still ends promptly: `stopping` is
 set; `main` has `grace` seconds to return, then it is cancelled; callbacks of `on_exit` run in reverse order, with
 `cleanup_seconds` for all of this. Modules of daemons import what is large inside `main`, so that a start is quick.
-Tests: tests/interop/test_daemon_service.py, tests/interop/test_appctl.py.
+Tests: tests/interop/daemons/test_daemon_process.py, tests/interop/daemons/test_appctl.py.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ovine import __version__
 from ovine.daemons import options as opts
@@ -34,6 +35,10 @@ from ovine.daemons.vlog_levels import SpecError
 OVN_VERSION = "23.03.1"
 # After SIGTERM a process that computes and doesn't get round to ending is ended the hard way.
 HARD_END_SECONDS = 5.0
+
+
+class CannotStart(Exception):
+    """A daemon that cannot start; the text is one line for the user."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,10 @@ class Context:
 class DaemonSpec:
     """A daemon, declared.
 
+    `main` runs for ever, or watches `Context.stopping`.  Up to where it first waits, it belongs to the start: commands
+    that it registers there exist when a detached start returns, and `CannotStart` raised there is the user's answer.
+    When the end has come it has `grace` seconds to return by itself and is cancelled then; `on_exit` is the place for
+    clean-up that takes longer.
     `name` is its logger (`ovine.NAME`), `default_program` its program name unless $OVN_PROGRAM or argv[0] say else.
     `positional` is the least and most number of words beside the options, shown in the help as `arguments`.
     `check` may refuse a parsed command line by OptionError.  `modules` are names for -v that no logger has yet.
@@ -249,7 +258,7 @@ class _Daemon:
             # Not closed: that would wait for threads, and the caller ends the process anyway.
             runner = asyncio.Runner(loop_factory=_loop_factory())
             ending, failed = runner.run(self._live(startup))
-        except (AlreadyRunning, _CannotStart) as fault:
+        except (AlreadyRunning, CannotStart) as fault:
             self._release()
             return _refuse(self._program, str(fault))
         if ending.signal is not None:
@@ -265,7 +274,7 @@ class _Daemon:
         try:
             self._pidfile = acquire(path, overwrite=self._parsed.has("overwrite-pidfile"))
         except OSError as fault:
-            raise _CannotStart(f"{path}: cannot create pidfile: {fault.strerror}") from None
+            raise CannotStart(f"{path}: cannot create pidfile: {fault.strerror}") from None
 
     async def _live(self, startup: process.Startup) -> tuple[Ending, bool]:
         context = Context(
@@ -281,9 +290,15 @@ class _Daemon:
         self._register(context)
         await self._listen()
         self._catch_signals(context)
-        startup.ready()
         self._log.info("%s (Ovine %s) started", self._program, __version__)
-        failed = await self._main(context)
+        main = asyncio.ensure_future(_awaited(self._spec.main(context)))
+        await asyncio.sleep(0)  # `main` runs up to where it first waits
+        fault = main.exception() if main.done() and not main.cancelled() else None
+        if isinstance(fault, CannotStart):
+            raise fault
+        if fault is None:
+            startup.ready()
+        failed = await self._end_of(main, context)
         await self._finish()
         return context.ending or Ending(), failed
 
@@ -296,7 +311,7 @@ class _Daemon:
         try:
             await self._server.start()
         except OSError as fault:
-            raise _CannotStart(f"{path}: cannot listen for control commands: {fault.strerror}") from None
+            raise CannotStart(f"{path}: cannot listen for control commands: {fault.strerror}") from None
 
     def _register(self, context: Context) -> None:
         async def exit_(words: list[str]) -> str:
@@ -339,11 +354,11 @@ class _Daemon:
         self._release()
         process.die_of(number)
 
-    async def _main(self, context: Context) -> bool:
-        """Run `main` and the clean-up; whether `main` failed."""
-        main = asyncio.ensure_future(_awaited(self._spec.main(context)))
-        stop = asyncio.ensure_future(context.stopping.wait())
-        await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+    async def _end_of(self, main: asyncio.Future[None], context: Context) -> bool:
+        """Wait for the end and clean up; whether `main` failed."""
+        stop: asyncio.Future[bool] = asyncio.ensure_future(context.stopping.wait())
+        either: set[asyncio.Future[Any]] = {main, stop}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         try:
             async with asyncio.timeout(self._spec.cleanup_seconds):
                 await asyncio.wait({main}, timeout=self._spec.grace)
@@ -373,10 +388,6 @@ class _Daemon:
         if self._server is not None:
             with contextlib.suppress(OSError):
                 self._server.path.unlink()
-
-
-class _CannotStart(Exception):
-    """A daemon that cannot start; the text is one line for the user."""
 
 
 async def _awaited(awaitable: Awaitable[None]) -> None:

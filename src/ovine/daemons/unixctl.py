@@ -4,7 +4,7 @@ A client sends JSON-RPC 1.0 requests {"method", "params": [words], "id"} and get
 or null, "id"}; there is no separator between messages, so `Splitter` finds their ends. Requests of one connection are
 answered in order; connections don't wait for each other, so `exit` may take its time while `version` is answered.
 Whoever sends something else is disconnected, and nobody else notices.
-Tests: tests/unit/daemons/test_daemon_unixctl.py, tests/interop/test_appctl.py.
+Tests: tests/unit/daemons/test_daemon_unixctl.py, tests/interop/daemons/test_appctl.py.
 """
 
 import asyncio
@@ -102,15 +102,16 @@ class Splitter:
         if self._in_string:
             self._in_string = self._escaped or byte != 0x22
             self._escaped = byte == 0x5C and not self._escaped
-        elif byte == 0x22:
-            self._in_string = True
         elif byte == 0x7B:
             self._depth += 1
+        elif self._depth == 0:
+            if byte not in b" \t\r\n":
+                raise ValueError("message is not a JSON object")
+        elif byte == 0x22:
+            self._in_string = True
         elif byte == 0x7D:
             self._depth -= 1
             return self._depth == 0
-        elif self._depth == 0 and byte not in b" \t\r\n":
-            raise ValueError("message is not a JSON object")
         return False
 
 

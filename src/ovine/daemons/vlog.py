@@ -6,7 +6,7 @@ It is a handler of Python's logging. A logger `ovine.northd` is the module `nort
 
 A message that may come often carries a limit: `logger.warning("…", extra=rate_limit(per_minute=12))`, made once per
 place in the program. What was dropped is counted and told with the next message that passes.
-Tests: tests/unit/daemons/test_daemon_vlog.py, tests/interop/test_appctl.py.
+Tests: tests/unit/daemons/test_daemon_vlog.py, tests/interop/daemons/test_appctl.py.
 """
 
 import logging

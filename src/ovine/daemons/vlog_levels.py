@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from ovine.daemons.vlog_format import LEVELS, NAMES
 
 FACILITIES = ("console", "syslog", "file")
-_SYSLOG = (
-    "kern user mail daemon auth syslog lpr news uucp clock ftp ntp audit alert clock2 "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-)
-SYSLOG_FACILITIES = _SYSLOG.split()
+# The facilities of RFC 5424 by the names of ovs-appctl(8); number 10 has none there.
+_NUMBERED = "kern user mail daemon auth syslog lpr news uucp clock - ftp ntp audit alert clock2"
+SYSLOG_FACILITIES = {
+    **{name: number for number, name in enumerate(_NUMBERED.split()) if name != "-"},
+    **{f"local{number}": 16 + number for number in range(8)},
+}
 DEFAULT_PATTERNS = {
     "console": "%D{%Y-%m-%dT%H:%M:%SZ}|%05N|%c%T|%p|%m",
     "syslog": "ovs|%05N|%c%T|%p|%m",
@@ -36,7 +37,7 @@ class Levels:
     base: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(FACILITIES, LEVELS["INFO"]))
     modules: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     patterns: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_PATTERNS))
-    syslog_facility: int = SYSLOG_FACILITIES.index("daemon")
+    syslog_facility: int = SYSLOG_FACILITIES["daemon"]
 
     def level(self, module: str, facility: str) -> int:
         """The least level that a module logs to a facility."""
@@ -86,7 +87,7 @@ class Levels:
     def _with_syslog_facility(self, name: str) -> "Levels":
         if name not in SYSLOG_FACILITIES:
             raise SpecError("invalid facility")
-        return replace(self, syslog_facility=SYSLOG_FACILITIES.index(name))
+        return replace(self, syslog_facility=SYSLOG_FACILITIES[name])
 
     def listing(self, modules: set[str], unlimited: set[str]) -> str:
         """What `vlog/list` answers."""
