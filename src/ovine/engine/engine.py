@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar, cast
 
 from ovine.engine.reader import Reader, View
@@ -63,7 +63,7 @@ class Failure:
     rule: str
     key: str
     error: str
-    trace: str = ""
+    trace: str = field(default="", compare=False)
 
 
 class Engine:
@@ -489,7 +489,7 @@ class Engine:
             node = store.nodes[args] = Node(store, args)
         self._refresh(store, node)
         if node.error is not None:
-            raise node.error
+            raise node.error.with_traceback(None)  # else each reader would add its frames
         return node.value
 
     def _refresh(self, store: RuleStore | QueryStore, node: Node) -> None:
