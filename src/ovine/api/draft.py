@@ -150,7 +150,11 @@ class Draft:
         return self.update(row)
 
     def delete(self, row: Row) -> None:
-        """Deletes a row. An IP_Allocation is deleted by taking it out of its port."""
+        """Deletes a row. What refers to it must be changed too.
+
+        An IP_Allocation goes with its port by itself, but not if its subnet is deleted as well: ovsdb-server checks
+        references before it collects rows that nothing refers to.
+        """
         if self._inserted.pop(row.uuid, None) is None:
             self._changed.pop(row.uuid, None)
             self._deleted[row.uuid] = row
@@ -182,8 +186,7 @@ class Draft:
         for old, columns in changed:
             txn.update(type(old), old.uuid, **columns)
         for row in self._deleted.values():
-            if not isinstance(row, IPAllocation):
-                txn.delete(type(row), row.uuid)
+            txn.delete(type(row), row.uuid)
         return txn
 
     def _really_changed(self) -> list[tuple[Row, dict[str, Any]]]:

@@ -84,6 +84,9 @@ def store(draft: Draft, addresses: Sequence[Address], held: Sequence[IPAllocatio
         elif row.position != position:
             draft.update(row, position=position)
         uuids.append(row.uuid)
+    for row in held:
+        if row.uuid not in uuids:
+            draft.delete(row)
     return tuple(sorted(uuids))
 
 
@@ -189,7 +192,7 @@ def _subnet_for(claim: Claim, subnets: Sequence[Subnet], item: dict[str, Any]) -
     if wanted is None and text is None:
         raise invalid_input("IP allocation requires subnet_id or ip_address")
     if wanted is None:
-        ip = ipaddress.ip_address(text)
+        ip = ipaddress.ip_address(str(text))
         subnet = next((s for s in subnets if ip in addressing.network_of(s.cidr)), None)
         if subnet is None:
             raise n_exc.InvalidIpForNetwork(ip_address=str(ip))

@@ -109,6 +109,8 @@ def delete(draft: Draft, env: Env, judge: Judge, network: Network) -> None:
     if any(port.device_owner not in AUTO_OWNERS for port in ports):
         raise n_exc.NetworkInUse(net_id=network.uuid)
     for port in ports:
+        for address in draft.addresses_of(port):
+            draft.delete(address)
         draft.delete(port)
     for subnet in draft.subnets_of(network.uuid):
         draft.delete(subnet)

@@ -11,6 +11,7 @@ Tests: tests/api/test_api_ipam_race.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from ovine.api.errors import ServiceUnavailable
 from ovine.model.base import Row, Uuid
 from ovine.model.cloud import IPAllocation, Network, Port, Subnet
 from ovine.ovsdb import Client, Replica, TransactionError
+
+_log = logging.getLogger("ovine.api")
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -65,6 +68,7 @@ class Store:
 
         `plan` may be called several times, each time on a newer state; what it raises is the caller's answer.
         """
+        last: Exception | None = None
         for attempt in range(ATTEMPTS):
             draft = Draft(self.replica, timestamp())
             result = plan(draft)
@@ -77,8 +81,11 @@ class Store:
             except TransactionError as error:
                 if error.kind not in RACES:
                     raise
+                _log.debug("planning again: %s", error)
+                last = error
             await asyncio.sleep(random.random() * _BACK_OFF * min(attempt, 10))
             await self.refresh()
+        _log.error("gave up after %d plans: %s", ATTEMPTS, last)
         raise ServiceUnavailable(reason="Too many others are changing the same resources; try again.")
 
 

@@ -353,9 +353,9 @@ def _assignments(directory: Directory) -> list[dict[str, Any]]:
             if project is not None:
                 found += [
                     {
-                        "role": {"id": role},
-                        "user": {"id": user.id},
-                        "scope": {"project": {"id": project.id}},
+                        "role": {"id": role, "name": role},
+                        "user": {"id": user.id, "name": user.name, "domain": _DOMAIN},
+                        "scope": {"project": {"id": project.id, "name": project.name, "domain": _DOMAIN}},
                         "links": {},
                     }
                     for role in roles
