@@ -15,6 +15,7 @@ Tests: tests/unit/ovsdb/test_framing.py.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 from collections.abc import Iterator
@@ -58,10 +59,14 @@ class Framer:
             if end is None:
                 self._keep(data[start:], depth, in_string, escape)
                 return
-            text = b"".join((*self._parts, data[start:end]))
+            self._parts.append(data[start:end])
+            text = b"".join(self._parts)
             self._parts, self._size, self._depth, self._in_string = [], 0, 0, False
             rest = end
-            yield parse(text)
+            message = parse(text)
+            # A big text must not live on while its message is worked on.
+            del text
+            yield message
         _only_space(data[rest:])
 
     def _keep(self, data: bytes, depth: int, in_string: bool, escape: bool) -> None:
@@ -139,20 +144,28 @@ def _balance(braces: bytes) -> tuple[int, int]:
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """One JSON object. The collector rests during a big one: it would walk a million new objects again and again."""
-    pause = len(text) > _BIG and gc.isenabled()
-    if pause:
-        gc.disable()
-    try:
-        message = orjson.loads(text)
-    except ValueError as error:
-        raise ProtocolError(f"malformed JSON: {error}: {_show(text)}") from None
-    finally:
-        if pause:
-            gc.enable()
+    """One JSON object."""
+    with collector_paused(len(text) > _BIG):
+        try:
+            message = orjson.loads(text)
+        except ValueError as error:
+            raise ProtocolError(f"malformed JSON: {error}: {_show(text)}") from None
     if not isinstance(message, dict):
         raise ProtocolError(f"expected a JSON object, got {_show(text)}")
     return message
+
+
+@contextlib.contextmanager
+def collector_paused(big: bool) -> Iterator[None]:
+    """Lets the garbage collector rest during something big: it would walk a million new objects again and again."""
+    pause = big and gc.isenabled()
+    if pause:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pause:
+            gc.enable()
 
 
 def encode(message: dict[str, Any]) -> bytes:

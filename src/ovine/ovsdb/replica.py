@@ -20,6 +20,7 @@ from ovine.model.base import Database, Row, Uuid
 from ovine.ovsdb.codec import TableCodec
 from ovine.ovsdb.conditions import column_of
 from ovine.ovsdb.errors import ProtocolError
+from ovine.ovsdb.framing import collector_paused
 from ovine.ovsdb.plan import Missing, Plan
 
 R = TypeVar("R", bound=Row)
@@ -135,12 +136,13 @@ class Replica:
         With `whole` the updates are everything there is: rows that they do not name are removed. Raises
         ProtocolError, and has then changed nothing.
         """
-        changes = list(self._decode(plan, updates, _row_update if old_format else _row_update2))
-        if whole:
-            changes += self._left_over(updates)
-        for change in changes:
-            self._commit(change)
-        return tuple(changes)
+        with collector_paused(_is_big(updates)):
+            changes = list(self._decode(plan, updates, _row_update if old_format else _row_update2))
+            if whole:
+                changes += self._left_over(updates)
+            for change in changes:
+                self._commit(change)
+            return tuple(changes)
 
     def _decode(self, plan: Plan, updates: Any, decode: Any) -> Iterator[Change]:
         for name, rows in _items(updates, "table updates"):
@@ -169,6 +171,10 @@ class Replica:
             store.rows[change.uuid] = change.new
         for index in store.indexes.values():
             index._apply(change)
+
+
+def _is_big(updates: Any) -> bool:
+    return isinstance(updates, dict) and sum(len(rows) for rows in updates.values() if isinstance(rows, dict)) > 1000
 
 
 def _items(value: Any, what: str) -> Iterable[tuple[Any, Any]]:
