@@ -71,6 +71,20 @@ def database_server(spec: LabSpec, name: str) -> list[str]:
     ]
 
 
+def api(spec: LabSpec, network_port: int, identity_port: int) -> list[str]:
+    return [
+        *ovine("api"),
+        f"--cloud-db={spec.cloud_db}",
+        f"--sb-db={spec.sb_db}",
+        f"--config={spec.central}/api.toml",
+        f"--identity-file={spec.central}/identity.toml",
+        f"--bind=127.0.0.1:{network_port}",
+        f"--identity-bind=127.0.0.1:{identity_port}",
+        f"--unixctl={spec.central}/api.ctl",
+        *logging(spec.directory / "log" / "api.log"),
+    ]
+
+
 def northd_environment(spec: LabSpec) -> dict[str, str]:
     return central_environment(spec) | {"OVN_PROGRAM": "ovn-northd"}
 

@@ -30,7 +30,6 @@ from ovine.lab.store import InstanceRecord, Store
 from ovine.lab.tools import database_tool
 
 Progress = Callable[[str], None]
-ADMIN_CLOUD = "ovine"
 
 
 def _silent(step: str) -> None:
@@ -96,19 +95,29 @@ class Lab:
         spec = self.spec
         progress("network segments")
         fabric.make_segments(spec, self.store)
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(6) as pool:
             progress("databases and switches")
             databases = pool.submit(central.start_databases, spec, self.processes)
             hosts = [pool.submit(self._start_host, host, databases) for host in spec.hosts]
             databases.result()
+            parts = [pool.submit(central.start_northd, spec, self.processes)]
             progress(f"northd ({spec.northd})")
-            central.start_northd(spec, self.processes)
+            if spec.api:
+                parts.append(pool.submit(central.start_plugin, spec, self.processes))
+                progress("plugin")
+                self.store.add_facts(clouds=central.start_api(spec, self.processes))
+                progress("API")
+            for part in parts:
+                part.result()
             for host, started in zip(spec.hosts, hosts, strict=True):
                 started.result()
                 progress(f"host {host.name} ({host.controller} controller)")
         for host in spec.hosts:
             self.wait_for_chassis(host)
         progress("all hosts registered")
+        if spec.api:
+            self.cloud.get("networks")
+            progress("API answers")
 
     def _start_host(self, host: Host, databases: Future[None]) -> None:
         fabric.wire_host(self.spec, self.store, host)
@@ -172,7 +181,7 @@ class Lab:
         clouds = self.store.facts().get("clouds")
         if not clouds:
             raise LabError(f"lab {self.spec.name} has no API: it was started with --no-api")
-        return Cloud(clouds[ADMIN_CLOUD])
+        return Cloud(clouds[central.ADMIN_CLOUD])
 
     def boot(
         self, name: str, *, network: str, host: str, project: str | None = None, timeout: float = 30.0
