@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import orjson
 
@@ -32,25 +33,44 @@ RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
 
 
+class Planner(Protocol):
+    """What a Writer needs of a projection."""
+
+    put_back: deque[str]
+
+    def note(self, batch: Batch) -> None: ...
+    def plan(self) -> Transaction: ...
+    def use(self, engine: Engine) -> None: ...
+
+
+async def _at_rest() -> None:
+    return
+
+
 class Writer:
     """Sends to one database what its projection plans, while `allowed()`."""
 
     def __init__(
         self,
         client: Client,
-        projection: Projection,
+        projection: Planner,
         log: logging.Logger,
         *,
+        settle: Callable[[], Awaitable[None]] = _at_rest,
         allowed: Callable[[], bool] = lambda: True,
         extend: Callable[[Transaction], None] = lambda _: None,
         written: Callable[[], None] = lambda: None,
     ) -> None:
-        """`extend` may add operations to each transaction; `written` is called when nothing is left to write."""
+        """`settle` brings the engine to rest before each plan: half-made output, or output from before a change that
+        the replica has already, must not be written. `extend` may add operations to each transaction; `written` is
+        called when nothing is left to write.
+        """
         self.client = client
         self.projection = projection
         self.error: str | None = None
         """Why the last transaction was refused; None when it was not."""
         self._log = log
+        self._settle = settle
         self._allowed = allowed
         self._extend = extend
         self._written = written
@@ -72,7 +92,7 @@ class Writer:
 
     async def _catch_up(self) -> None:
         try:
-            while transaction := self._plan():
+            while transaction := await self._planned():
                 await self.client.transact(transaction)
                 self.error = None
         except TransactionError as error:
@@ -84,7 +104,10 @@ class Writer:
         else:
             self._written()
 
-    def _plan(self) -> Transaction:
+    async def _planned(self) -> Transaction:
+        await self._settle()
+        if not self._allowed():
+            return Transaction()
         transaction = self.projection.plan()
         for line in self._news():
             self._log.warning("%s", line)
@@ -105,8 +128,12 @@ class Writer:
 class Derivation:
     """An engine, fed by clients, and the writers of what it derives."""
 
-    def __init__(self, engine: Engine, log: logging.Logger) -> None:
+    def __init__(
+        self, engine: Engine, log: logging.Logger, report: Callable[[Sequence[Failure]], None] | None = None
+    ) -> None:
+        """`report` is told of failures that have appeared; if it is not given, each of them is logged as an error."""
         self.engine = engine
+        self._tell = report or self._log_failures
         self.log = log
         self.writers: list[Writer] = []
         self.paused = False
@@ -135,9 +162,18 @@ class Derivation:
 
     def write(self, client: Client, targets: Sequence[Target[Any]], **options: Any) -> Writer:
         """Adds a writer of derived rows; `options` are Writer's."""
-        writer = Writer(client, Projection(self.engine, client.replica, targets), self.log, **options)
+        return self.add(client, Projection(self.engine, client.replica, targets), **options)
+
+    def add(self, client: Client, planner: Planner, **options: Any) -> Writer:
+        """As `write`, for another kind of projection."""
+        writer = Writer(client, planner, self.log, settle=self.settle, **options)
         self.writers.append(writer)
         return writer
+
+    async def settle(self) -> None:
+        """Brings the engine to rest, in bounded turns; with nothing to do, returns without giving up the turn."""
+        while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
+            await asyncio.sleep(0)
 
     def wake(self) -> None:
         self._wake.set()
@@ -161,15 +197,20 @@ class Derivation:
         self.engine.run()
         fresh = self.engine.recomputed()
         differences = self.engine.differences(fresh)
-        self.engine = fresh
-        self._recomputes += 1
-        self._cleared = {}
-        for writer in self.writers:
-            writer.projection.use(fresh)
-            writer.wake()
+        self.replace(fresh)
         for line in differences[:20]:
             self.log.error("recompute differs: %s", line)
         return differences
+
+    def replace(self, engine: Engine) -> None:
+        """Derives by this engine from now on, which must have the same input."""
+        self.engine = engine
+        self._recomputes += 1
+        self._cleared = {}
+        for writer in self.writers:
+            writer.projection.use(engine)
+            writer.wake()
+        self._wake.set()
 
     def register(self, commands: Commands) -> None:
         """Adds the control commands that every compiler answers: what fails, how much ran, and a recompute."""
@@ -208,8 +249,7 @@ class Derivation:
             self._wake.clear()
             if self.paused:
                 continue
-            while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
-                await asyncio.sleep(0)
+            await self.settle()
             self._report()
             for callback in self.computed:
                 callback()
@@ -219,6 +259,10 @@ class Derivation:
     def _report(self) -> None:
         """Logs each failure once, when it appears."""
         now = frozenset(self.engine.failures())
-        for failure in sorted(now - self._reported, key=lambda f: (f.rule, f.key)):
-            self.log.error("%s at %s: %s", failure.rule, failure.key, failure.error)
+        if news := sorted(now - self._reported, key=lambda f: (f.rule, f.key)):
+            self._tell(news)
         self._reported = now
+
+    def _log_failures(self, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            self.log.error("%s at %s: %s", failure.rule, failure.key, failure.error)

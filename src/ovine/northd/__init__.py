@@ -1,0 +1,130 @@
+"""northd: compiles the northbound (what is wanted) into the southbound (what hosts do). See docs/northd.md.
+
+Each feature is a module with rules (`ovine.engine`); this package lists them. `RULES` with `TARGETS` is the whole
+compiler; `new_engine` and `seeded` make it an engine. Nothing here does I/O.
+
+Tests: tests/unit/northd/, tests/cases/northd/, tests/paths/test_northd_walk.py, tests/interop/test_northd_*.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ovine.engine import Engine, Relation, Rule, Sticky
+from ovine.model import sb
+from ovine.model.base import Row, Uuid
+from ovine.northd import (
+    arp_nd,
+    config,
+    datapaths,
+    dhcp,
+    flows,
+    gaps,
+    learned,
+    multicast,
+    port_security,
+    ports,
+    rbac,
+    sets,
+    switching,
+)
+from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
+from ovine.ovsdb import Replica
+from ovine.projection import Target
+
+SHARED = (*port_security.SHARED, *switching.SHARED, *arp_nd.SHARED, *dhcp.SHARED)
+
+RULES: tuple[Rule, ...] = (
+    datapaths.ask_datapath_key,
+    datapaths.datapath,
+    datapaths.scopes,
+    ports.port,
+    ports.readable,
+    ports.ask_port_key,
+    ports.port_binding,
+    ports.port_state,
+    switching.knowledge,
+    switching.known_address,
+    switching.learning_port,
+    port_security.disabled_port,
+    arp_nd.answer_neighbours,
+    arp_nd.localnet_asks,
+    dhcp.option_definitions,
+    dhcp.dhcpv4,
+    dhcp.dhcpv6,
+    multicast.multicast_group,
+    flows.datapath_group,
+    flows.shared_flows(SHARED),
+    sets.address_set,
+    sets.port_group,
+    sets.port_group_addresses,
+    config.global_row,
+    config.hosts_reached,
+    rbac.host_role,
+    learned.stale_mac_binding,
+    learned.stale_fdb,
+    *gaps.RULES,
+)
+
+TARGETS: tuple[Target[Any], ...] = (
+    config.TARGET,
+    datapaths.TARGET,
+    ports.TARGET,
+    multicast.TARGET,
+    flows.GROUP_TARGET,
+    flows.FLOW_TARGET,
+    *sets.TARGETS,
+    *dhcp.TARGETS,
+    *rbac.TARGETS,
+)
+"""The southbound tables, each after those that its rows refer to."""
+
+INPUTS: tuple[type[Row], ...] = (*NB_INPUTS, *SB_INPUTS)
+
+WATCHED: tuple[Relation[Any, Any], ...] = (*(target.relation for target in TARGETS), ports.STATES)
+
+__all__ = ["INPUTS", "NB_INPUTS", "RULES", "SB_INPUTS", "TARGETS", "WATCHED", "agrees", "new_engine", "seeded"]
+
+
+def new_engine() -> Engine:
+    """An engine with northd's rules and no input."""
+    return Engine(RULES, WATCHED)
+
+
+def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], ...]:
+    """The tunnel keys that are in use."""
+    datapath_rows = southbound.rows(sb.DatapathBinding)
+    switches = {
+        uuid: Uuid(row.external_ids["logical-switch"])
+        for uuid, row in datapath_rows.items()
+        if "logical-switch" in row.external_ids
+    }
+    bindings = southbound.rows(sb.PortBinding).values()
+    return (
+        (datapaths.KEYS, {switch: datapath_rows[uuid].tunnel_key for uuid, switch in switches.items()}),
+        (
+            ports.KEYS,
+            {(switches[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in switches},
+        ),
+    )
+
+
+def agrees(engine: Engine, southbound: Replica) -> bool:
+    """Whether the engine has given out the very tunnel keys that are in use, so that it needs no seeding."""
+    for sticky, numbers in _numbers(southbound):
+        given = engine.rows(sticky)
+        if any(given.get(key) != number for key, number in numbers.items()):
+            return False
+    return True
+
+
+def seeded(northbound: Replica, southbound: Replica) -> Engine:
+    """An engine with everything that the two replicas hold, not yet run."""
+    engine = new_engine()
+    for sticky, numbers in _numbers(southbound):
+        engine.seed(sticky, numbers)
+    for replica, tables in ((northbound, NB_INPUTS), (southbound, SB_INPUTS)):
+        for table in tables:
+            for uuid, row in replica.rows(table).items():
+                engine.feed(table, uuid, row)
+    return engine

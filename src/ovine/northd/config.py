@@ -1,0 +1,81 @@
+"""The two global rows: options down, sequence numbers down and up.
+
+`nb_cfg` goes down in the transaction that has the flows. When that is acknowledged, the daemon writes it to `sb_cfg`.
+When hosts say in Chassis_Private how far they have come, the least of them becomes `hv_cfg`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple
+
+from ovine import __version__
+from ovine.engine import Emit, Reader, Relation, rule
+from ovine.model import nb, sb
+from ovine.model.base import StrMap, Uuid
+from ovine.northd.datapaths import keys_up_to
+from ovine.projection import Names, Target
+
+
+class Reached(NamedTuple):
+    """What all hosts have caught up with."""
+
+    nb_cfg: int
+    timestamp: int
+    """When the last of them did; in milliseconds since the epoch."""
+
+
+SB_GLOBAL: Relation[str, sb.SBGlobal] = Relation("SB_Global")
+REACHED: Relation[str, Reached] = Relation("hosts have reached")
+THE_ROW = ""
+"""The key of what there is one of."""
+
+
+@rule(over=nb.NBGlobal, writes=(SB_GLOBAL,))
+def global_row(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Options are passed on to the hosts as they are, with two that northd is the one to know."""
+    row = q.row(nb.NBGlobal, key)
+    options = dict(row.options)
+    options["max_tunid"] = str(keys_up_to(q))
+    options["northd_internal_version"] = f"ovine-{__version__}"
+    yield SB_GLOBAL(THE_ROW, sb.SBGlobal(nb_cfg=row.nb_cfg, options=StrMap(options), ipsec=row.ipsec))
+
+
+@rule(writes=(REACHED,))
+def hosts_reached(q: Reader, _: tuple[()]) -> Iterator[Emit]:
+    """The least nb_cfg over all hosts of this cloud, and when it was reached; nothing if there are no hosts."""
+    hosts = [q.row(sb.ChassisPrivate, private) for private in q.keys(sb.ChassisPrivate)]
+    own = [(host.nb_cfg, host.nb_cfg_timestamp) for host in hosts if not _is_remote(q, host.chassis)]
+    if not own:
+        return
+    least = min(number for number, _ in own)
+    yield REACHED(THE_ROW, Reached(least, max(when for number, when in own if number == least)))
+
+
+def _is_remote(q: Reader, chassis: Uuid | None) -> bool:
+    """Whether it belongs to another cloud, with which this one is interconnected."""
+    row = q.get(sb.Chassis, chassis) if chassis is not None else None
+    return row is not None and row.other_config.get("is-remote", "").lower() == "true"
+
+
+def progress(row: nb.NBGlobal, committed: int, reached: Reached | None, seen: int, now: int) -> dict[str, int]:
+    """The columns of NB_Global that are to change.
+
+    `committed` is the nb_cfg that the southbound has, `reached` what its hosts have (None: there are none, and so they
+    have what the southbound has), `seen` when work on the last nb_cfg began, `now` the time; both in milliseconds since
+    the epoch.
+    """
+    changes: dict[str, int] = {}
+    if committed != row.sb_cfg:
+        changes |= {"sb_cfg": committed, "sb_cfg_timestamp": now, "nb_cfg_timestamp": seen}
+    hosts = reached or Reached(committed, 0)
+    if hosts.nb_cfg != row.hv_cfg:
+        changes |= {"hv_cfg": hosts.nb_cfg, "hv_cfg_timestamp": hosts.timestamp}
+    return changes
+
+
+def _key(row: sb.SBGlobal, names: Names) -> Hashable:
+    return THE_ROW
+
+
+TARGET = Target(SB_GLOBAL, sb.SBGlobal, _key, ("nb_cfg", "options", "ipsec"))

@@ -1,0 +1,101 @@
+"""What a northbound may ask for and northd does not compile: said as a failure for each row, never passed over.
+
+Each `Gap` becomes a rule that raises where its condition holds; the rest of the network goes on.
+Tests: tests/unit/northd/test_gaps.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ovine.engine import Emit, Reader, Rule, rule
+from ovine.model import nb
+from ovine.model.base import Row, Uuid
+from ovine.northd.ports import COMPILED
+
+
+class NotCompiled(Exception):
+    """The northbound asks for something that is not there yet."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`asked(row)` says whether a row asks for it; the report is "KIND NAME: text"."""
+
+    name: str
+    table: type[Row]
+    asked: Callable[[Any], object]
+    text: str
+
+
+_SWITCH, _PORT = nb.LogicalSwitch, nb.LogicalSwitchPort
+_NO_ACLS = "it has ACLs, and ACLs are not enforced yet: traffic that they would drop passes"
+
+GAPS = (
+    Gap("switch_acls", _SWITCH, lambda row: row.acls, _NO_ACLS),
+    Gap("port_group_acls", nb.PortGroup, lambda row: row.acls, _NO_ACLS),
+    Gap("logical_router", nb.LogicalRouter, lambda row: True, "routers are not compiled yet; it does not route"),
+    Gap("qos", _SWITCH, lambda row: row.qos_rules, "QoS rules are not compiled yet; they have no effect"),
+    Gap(
+        "load_balancer",
+        _SWITCH,
+        lambda row: row.load_balancer or row.load_balancer_group,
+        "load balancers are not compiled yet; their addresses do not answer",
+    ),
+    Gap("dns", _SWITCH, lambda row: row.dns_records, "DNS records are not compiled yet; names are not resolved"),
+    Gap(
+        "forwarding_group",
+        _SWITCH,
+        lambda row: row.forwarding_groups,
+        "forwarding groups are not compiled yet; their addresses do not answer",
+    ),
+    Gap("copp", _SWITCH, lambda row: row.copp, "control plane protection is not compiled yet; nothing is metered"),
+    Gap(
+        "multicast_snooping",
+        _SWITCH,
+        lambda row: row.other_config.get("mcast_snoop", "").lower() == "true",
+        "multicast snooping is not compiled yet; multicast is flooded",
+    ),
+    Gap("mirror", _PORT, lambda row: row.mirror_rules, "mirrors are not compiled yet; nothing is mirrored"),
+    Gap(
+        "tag_allocation",
+        _PORT,
+        lambda row: row.tag_request == 0,
+        "tags are not given out yet; request the one that it shall have",
+    ),
+    Gap(
+        "virtual_port",
+        _PORT,
+        lambda row: row.type == "virtual",
+        "virtual ports are not compiled yet; it has a binding, but no host takes its address over",
+    ),
+    Gap(
+        "external_port",
+        _PORT,
+        lambda row: row.type == "external",
+        "external ports are not compiled yet; it has a binding, but is given no services",
+    ),
+    Gap(
+        "port_type",
+        _PORT,
+        lambda row: row.type not in COMPILED | {"virtual", "external"},
+        "ports of its type are not compiled yet; it carries nothing",
+    ),
+)
+
+
+def _rule(gap: Gap) -> Rule:
+    def missing(q: Reader, key: Uuid) -> Iterator[Emit]:
+        row: Any = q.row(gap.table, key)
+        if gap.asked(row):
+            kind = gap.table.spec.name.replace("_", " ").lower()
+            raise NotCompiled(f"{kind} {row.name}: {gap.text}")
+        yield from ()
+
+    missing.__qualname__ = gap.name
+    return rule(over=gap.table, writes=())(missing)
+
+
+RULES = tuple(_rule(gap) for gap in GAPS)

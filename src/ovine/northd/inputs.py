@@ -1,0 +1,56 @@
+"""What northd reads: the input tables, and the indexes over them.
+
+From the northbound comes what is wanted; from the southbound only what hosts report there (chassis, where ports are
+bound, what was learned), never what northd wrote itself.
+"""
+
+from __future__ import annotations
+
+from ovine.engine import Index, Reader, query
+from ovine.model import nb, sb
+from ovine.model.base import Row, Uuid
+
+NB_INPUTS: tuple[type[Row], ...] = (
+    nb.NBGlobal,
+    nb.LogicalSwitch,
+    nb.LogicalSwitchPort,
+    nb.LogicalRouter,
+    nb.AddressSet,
+    nb.PortGroup,
+    nb.DHCPOptions,
+)
+
+SB_INPUTS: tuple[type[Row], ...] = (
+    sb.Chassis,
+    sb.ChassisPrivate,
+    sb.Encap,
+    sb.DatapathBinding,
+    sb.PortBinding,
+    sb.MACBinding,
+    sb.FDB,
+)
+
+SWITCH_OF_PORT = Index(nb.LogicalSwitch, lambda switch: switch.ports, "switches by port")
+BOUND = Index(sb.PortBinding, lambda binding: (binding.logical_port,), "port bindings by name")
+CHASSIS_BY_NAME = Index(sb.Chassis, lambda chassis: (chassis.name,), "chassis by name")
+CHASSIS_BY_HOST = Index(sb.Chassis, lambda chassis: (chassis.hostname,), "chassis by hostname")
+
+
+def nb_option(q: Reader, name: str) -> str:
+    """A value of NB_Global.options, "" where it is not set. Depends on the whole map."""
+    for key in q.keys(nb.NBGlobal):
+        return q.row(nb.NBGlobal, key).options.get(name, "")
+    return ""
+
+
+@query
+def answers_for_down_ports(q: Reader) -> bool:
+    """NB_Global options:ignore_lsp_down, true by default as in ovn-nb(5)."""
+    return nb_option(q, "ignore_lsp_down").lower() != "false"
+
+
+@query
+def chassis_called(q: Reader, name: str) -> Uuid | None:
+    """The chassis of this name, else one with this hostname."""
+    found: tuple[Uuid, ...] = q.find(CHASSIS_BY_NAME, name) or q.find(CHASSIS_BY_HOST, name)
+    return found[0] if found else None

@@ -1,0 +1,35 @@
+"""Rows that hosts wrote about what is no more: learned addresses of deleted datapaths and ports.
+
+They belong to the hosts, who cannot know when their subject is deleted. A MAC_Binding of a deleted datapath would even
+keep the datapath from being deleted, since it refers to it strongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ovine.engine import Emit, Index, Reader, Relation, rule
+from ovine.model import sb
+from ovine.model.base import Row, Uuid
+from ovine.northd.flows import DATAPATHS, datapath_ref
+from ovine.northd.ports import PORT_BINDINGS
+
+STALE: Relation[tuple[type[Row], Uuid], bool] = Relation("stale learned rows")
+
+BY_TUNNEL_KEY = Index(DATAPATHS, lambda row: (row.tunnel_key,), "datapaths by tunnel key")
+PORTS_BY_KEY = Index(PORT_BINDINGS, lambda row: ((row.datapath, row.tunnel_key),), "ports by tunnel key")
+
+
+@rule(over=sb.MACBinding, writes=(STALE,))
+def stale_mac_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
+    actual = q.get(sb.DatapathBinding, q.row(sb.MACBinding, key).datapath)
+    if actual is None or q.get(DATAPATHS, Uuid(actual.external_ids.get("logical-switch", ""))) is None:
+        yield STALE((sb.MACBinding, key), True)
+
+
+@rule(over=sb.FDB, writes=(STALE,))
+def stale_fdb(q: Reader, key: Uuid) -> Iterator[Emit]:
+    row = q.row(sb.FDB, key)
+    switches = q.find(BY_TUNNEL_KEY, row.dp_key)
+    if not switches or not q.find(PORTS_BY_KEY, (datapath_ref(switches[0]), row.port_key)):
+        yield STALE((sb.FDB, key), True)

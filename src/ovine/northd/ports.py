@@ -1,0 +1,236 @@
+"""Logical switch ports: what the features need to know of them (`Port`), and their Port_Binding rows.
+
+A port whose address column holds something that cannot be read keeps the rest; what is wrong is reported by the rule
+`readable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
+from ovine.model import nb, sb
+from ovine.model.base import StrMap, Uuid
+from ovine.northd.addresses import Owned, parse_owned
+from ovine.northd.datapaths import requested_key, switch_of
+from ovine.northd.flows import datapath_ref
+from ovine.northd.inputs import BOUND, chassis_called
+from ovine.projection import Names, Target
+
+VIF, LOCALNET, LOCALPORT, VIRTUAL, EXTERNAL = "", "localnet", "localport", "virtual", "external"
+COMPILED = frozenset({VIF, LOCALNET, LOCALPORT})
+"""Types that take part in switching."""
+BOUND_ONLY = frozenset({VIRTUAL, EXTERNAL})
+"""Types that get a Port_Binding, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a type that has a binding."""
+
+    name: str
+    switch: Uuid
+    type: str
+    enabled: bool
+    owned: tuple[Owned, ...]
+    """Its addresses, merged by MAC address."""
+    unknown: bool
+    """It takes what nobody is known to own."""
+    learns: bool
+    """Source addresses seen here go into the forwarding database."""
+    switched: bool
+    """It takes part in switching."""
+    problems: tuple[str, ...]
+
+
+PORTS: Relation[Uuid, Port] = Relation("ports")
+"""By the northbound port's uuid."""
+PORT_BINDINGS: Relation[str, sb.PortBinding] = Relation("Port_Binding")
+"""By logical port name."""
+KEYS: Sticky[tuple[Uuid, str]] = Sticky("port tunnel keys", 1, 2**15 - 1)
+"""By (switch, port name); a pool for each switch."""
+STATES: Relation[Uuid, nb.LogicalSwitchPort] = Relation("Logical_Switch_Port")
+"""What is written back to the northbound: whether the port is up, and its tag."""
+
+BY_SWITCH = Index(PORTS, lambda port: (port.switch,), "ports by switch")
+
+
+@rule(over=nb.LogicalSwitchPort, writes=(PORTS,))
+def port(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Reads a port's columns into a Port."""
+    row = q.row(nb.LogicalSwitchPort, key)
+    if row.type not in COMPILED | BOUND_ONLY:
+        return
+    switch = switch_of(q, key)
+    if switch is None:
+        return
+    addresses = _addresses(row.addresses, row.dynamic_addresses)
+    owned, problems = _read(addresses)
+    unknown = "unknown" in addresses
+    learns = unknown and (
+        (row.type == VIF and not row.port_security)
+        or (row.type == LOCALNET and row.options.get("localnet_learn_fdb", "").lower() == "true")
+    )
+    yield PORTS(
+        key,
+        Port(
+            name=row.name,
+            switch=switch,
+            type=row.type,
+            enabled=row.enabled is not False,
+            owned=owned,
+            unknown=unknown,
+            learns=learns,
+            switched=row.type in COMPILED,
+            problems=problems,
+        ),
+    )
+
+
+def _addresses(configured: tuple[str, ...], dynamic: str | None) -> tuple[str, ...]:
+    """The address entries, with those that were given out in place of those that ask for one."""
+    if not dynamic:
+        return configured
+    return tuple(dynamic if "dynamic" in entry.split() else entry for entry in configured)
+
+
+def _read(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple[str, ...]]:
+    owned: dict[str, Owned] = {}
+    problems = []
+    for entry in addresses:
+        if entry == "unknown":
+            continue
+        if "dynamic" in entry.split():
+            problems.append(f"{entry!r} asks for an address, but addresses are not given out by northd yet")
+            continue
+        try:
+            one = parse_owned(entry)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        before = owned.get(one.mac, Owned(one.mac))
+        owned[one.mac] = Owned(
+            one.mac, tuple(dict.fromkeys(before.ip4 + one.ip4)), tuple(dict.fromkeys(before.ip6 + one.ip6))
+        )
+    return tuple(owned.values()), tuple(problems)
+
+
+@rule(over=PORTS, writes=())
+def readable(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Reports what is wrong with a port's addresses; everything else of the port works."""
+    port = q.row(PORTS, key)
+    if port.problems:
+        raise ValueError(f"port {port.name}: {'; '.join(port.problems)}")
+    yield from ()
+
+
+# --- bindings ---------------------------------------------------------------------------------------------------------
+
+
+def _any_port_key(q: Reader, key: Uuid) -> Iterator[Emit]:
+    port = q.row(PORTS, key)
+    yield KEYS.request((port.switch, port.name), pool=port.switch)
+
+
+@rule(over=PORTS, writes=(KEYS,), on_failure=_any_port_key)
+def ask_port_key(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Asks for a tunnel key; one that cannot be had as requested is reported, and any other taken."""
+    port = q.row(PORTS, key)
+    wanted = requested_key(q.row(nb.LogicalSwitchPort, key).options, KEYS.high)
+    yield KEYS.request((port.switch, port.name), pool=port.switch, wanted=wanted)
+
+
+@rule(over=PORTS, writes=(PORT_BINDINGS,))
+def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """The southbound row by which hosts know the port. Where it is bound is theirs to write."""
+    port = q.row(PORTS, key)
+    row = q.row(nb.LogicalSwitchPort, key)
+    number = q.get(KEYS, (port.switch, port.name))
+    if number is None:
+        return
+    ids = dict(row.external_ids)
+    if name := row.external_ids.get("neutron:port_name"):
+        ids["name"] = name
+    main, others = _requested(q, row.options.get("requested-chassis", ""))
+    yield PORT_BINDINGS(
+        port.name,
+        sb.PortBinding(
+            logical_port=port.name,
+            type=port.type,
+            options=row.options,
+            datapath=datapath_ref(port.switch),
+            tunnel_key=number,
+            parent_port=row.parent_name or None,
+            tag=_tag(row.tag_request, row.tag),
+            mac=tuple(sorted(_addresses(row.addresses, row.dynamic_addresses))),
+            port_security=row.port_security,
+            external_ids=StrMap(ids),
+            up=_reported_up(q, port.name) or False,
+            requested_chassis=main,
+            requested_additional_chassis=others,
+        ),
+    )
+
+
+def _tag(requested: int | None, given: int | None) -> int | None:
+    return requested or given
+
+
+def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
+    """options:requested-chassis: the main chassis, and those that may have the port besides."""
+    if not names:
+        return None, ()
+    found = [chassis_called(q, name.strip()) for name in names.split(",")]
+    return found[0], tuple(sorted({one for one in found[1:] if one is not None}))
+
+
+@query
+def _reported_up(q: Reader, name: str) -> bool | None:
+    """Port_Binding.up as it is now. It starts as false, which tells hosts that they are to report it."""
+    for key in q.find(BOUND, name):
+        return q.row(sb.PortBinding, key).up
+    return None
+
+
+@query
+def is_up(q: Reader, name: str) -> bool:
+    """Whether a host has the port, and says that it is wired."""
+    for key in q.find(BOUND, name):
+        binding = q.row(sb.PortBinding, key)
+        return binding.chassis is not None and binding.up is not False
+    return False
+
+
+@rule(over=PORTS, writes=(STATES,))
+def port_state(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Logical_Switch_Port.up, and the tag that was asked for."""
+    name = q.row(PORTS, key).name
+    row = q.row(nb.LogicalSwitchPort, key)
+    yield STATES(key, nb.LogicalSwitchPort(up=is_up(q, name), tag=_tag(row.tag_request, row.tag)))
+
+
+def _key(row: sb.PortBinding, names: Names) -> Hashable:
+    return row.logical_port
+
+
+TARGET = Target(
+    PORT_BINDINGS,
+    sb.PortBinding,
+    _key,
+    (
+        "logical_port",
+        "type",
+        "options",
+        "datapath",
+        "tunnel_key",
+        "parent_port",
+        "tag",
+        "mac",
+        "port_security",
+        "external_ids",
+        "up",
+        "requested_chassis",
+        "requested_additional_chassis",
+    ),
+)
