@@ -17,144 +17,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ovine import __version__
 from ovine.daemons import options as opts
 from ovine.daemons import paths, process, vlog
+from ovine.daemons.context import CannotStart, Context, DaemonSpec, Ending, TlsOptions
 from ovine.daemons.pidfile import AlreadyRunning, Pidfile, acquire
 from ovine.daemons.syslog_sink import SyslogSink
 from ovine.daemons.unixctl import CommandError, Commands, Server
 from ovine.daemons.vlog_levels import SpecError
+
+__all__ = ["CannotStart", "Context", "DaemonSpec", "Ending", "TlsOptions", "program_name", "run_daemon", "version_text"]
 
 # The version of OVN whose conventions these daemons keep.  Scripts compare the last word of the first line of `version`
 # with the versions they know (ovs-lib: only from 2.5.90 on is a daemon stopped by `exit`), so it stands there.
 OVN_VERSION = "23.03.1"
 # After SIGTERM a process that computes and doesn't get round to ending is ended the hard way.
 HARD_END_SECONDS = 5.0
-
-
-class CannotStart(Exception):
-    """A daemon that cannot start; the text is one line for the user."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why a daemon ends: `exit` with its words, or a signal."""
-
-    words: tuple[str, ...] = ()
-    signal: int | None = None
-
-    @property
-    def clean_up(self) -> bool:
-        """Whether to take back what was written to databases: after a plain `exit`, not before a restart."""
-        return self.signal is None and "--restart" not in self.words
-
-
-@dataclass(frozen=True)
-class TlsOptions:
-    """What the command line says about TLS; None where it says nothing.  Files are absolute paths."""
-
-    private_key: str | None = None
-    certificate: str | None = None
-    ca_cert: str | None = None
-    bootstrap_ca_cert: str | None = None
-    protocols: str | None = None
-    ciphers: str | None = None
-    ciphersuites: str | None = None
-    server_name: str | None = None
-
-    @property
-    def given(self) -> bool:
-        """Whether the command line names keys, so that other sources of keys don't count."""
-        return any((self.private_key, self.certificate, self.ca_cert, self.bootstrap_ca_cert))
-
-    @classmethod
-    def parsed(cls, options: opts.Parsed) -> "TlsOptions":
-        """Those of a parsed command line."""
-
-        def file(name: str) -> str | None:
-            value = options.value(name)
-            return value if value is None or value == "none" else str(Path(value).absolute())
-
-        return cls(
-            private_key=file("private-key"),
-            certificate=file("certificate"),
-            ca_cert=file("ca-cert"),
-            bootstrap_ca_cert=file("bootstrap-ca-cert"),
-            protocols=options.value("ssl-protocols"),
-            ciphers=options.value("ssl-ciphers"),
-            ciphersuites=options.value("ssl-ciphersuites"),
-            server_name=options.value("ssl-server-name"),
-        )
-
-
-@dataclass
-class Context:
-    """What a running daemon's `main` stands on."""
-
-    program: str
-    options: opts.Parsed
-    paths: paths.Paths
-    tls: TlsOptions
-    commands: Commands
-    vlog: vlog.Vlog
-    log: logging.Logger
-    environment: Mapping[str, str]
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    ending: Ending | None = None
-    _callbacks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-
-    def stop(self, ending: Ending) -> None:
-        """Begin the end; the first reason counts."""
-        if self.ending is None:
-            self.ending = ending
-            self.stopping.set()
-
-    def on_exit(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call this when the daemon ends, after `main` is over, the last one added first.  `ending` tells why."""
-        self._callbacks.append(callback)
-
-    def remote(self, option: str, variable: str, default: str) -> str:
-        """A database's remotes: from an option, else from an environment variable, else the default."""
-        return self.options.value(option) or self.environment.get(variable) or default
-
-    async def run_callbacks(self) -> None:
-        """Run what `on_exit` collected; a failing one is logged and doesn't keep the others from running."""
-        while self._callbacks:
-            try:
-                await self._callbacks.pop()()
-            except Exception:
-                self.log.exception("clean-up failed")
-
-
-@dataclass(frozen=True)
-class DaemonSpec:
-    """A daemon, declared.
-
-    `main` runs for ever, or watches `Context.stopping`.  Up to where it first waits, it belongs to the start: commands
-    that it registers there exist when a detached start returns, and `CannotStart` raised there is the user's answer.
-    When the end has come it has `grace` seconds to return by itself and is cancelled then; `on_exit` is the place for
-    clean-up that takes longer.
-    `name` is its logger (`ovine.NAME`), `default_program` its program name unless $OVN_PROGRAM or argv[0] say else.
-    `positional` is the least and most number of words beside the options, shown in the help as `arguments`.
-    `check` may refuse a parsed command line by OptionError.  `modules` are names for -v that no logger has yet.
-    """
-
-    name: str
-    default_program: str
-    description: str
-    main: Callable[[Context], Awaitable[None]]
-    options: tuple[opts.Option, ...] = ()
-    arguments: str = ""
-    positional: tuple[int, int] = (0, 0)
-    check: Callable[[opts.Parsed], None] | None = None
-    modules: tuple[str, ...] = ()
-    grace: float = 0.5
-    cleanup_seconds: float = 10.0
 
 
 def program_name(default: str, program: str | None = None) -> str:
@@ -293,7 +175,7 @@ class _Daemon:
         self._log.info("%s (Ovine %s) started", self._program, __version__)
         main = asyncio.ensure_future(_awaited(self._spec.main(context)))
         await asyncio.sleep(0)  # `main` runs up to where it first waits
-        fault = main.exception() if main.done() and not main.cancelled() else None
+        fault = _fault(main)
         if isinstance(fault, CannotStart):
             raise fault
         if fault is None:
@@ -359,6 +241,7 @@ class _Daemon:
         stop: asyncio.Future[bool] = asyncio.ensure_future(context.stopping.wait())
         either: set[asyncio.Future[Any]] = {main, stop}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        context.stop(Ending(failed=_fault(main) is not None))
         try:
             async with asyncio.timeout(self._spec.cleanup_seconds):
                 await asyncio.wait({main}, timeout=self._spec.grace)
@@ -368,7 +251,7 @@ class _Daemon:
         except TimeoutError:
             self._log.warning("clean-up not over after %g seconds: leaving the rest", self._spec.cleanup_seconds)
         stop.cancel()
-        fault = main.exception() if main.done() and not main.cancelled() else None
+        fault = _fault(main)
         if fault is not None:
             self._log.critical("%s failed", self._program, exc_info=fault)
         return fault is not None
@@ -388,6 +271,11 @@ class _Daemon:
         if self._server is not None:
             with contextlib.suppress(OSError):
                 self._server.path.unlink()
+
+
+def _fault(main: asyncio.Future[None]) -> BaseException | None:
+    """The exception that ended `main`, if it ended by one."""
+    return main.exception() if main.done() and not main.cancelled() else None
 
 
 async def _awaited(awaitable: Awaitable[None]) -> None:

@@ -163,6 +163,7 @@ def test_the_monitor_starts_a_daemon_again_whose_main_failed(demo):
     first = demo.start("--monitor")
     demo.ask("fail")
     eventually(lambda: demo.pidfile.exists() and demo.pid() != first)
+    assert "demo|INFO|clean-up False ()" in demo.log
     assert "demo|EMER|demod failed\\nTraceback" in demo.log
 
 
