@@ -229,8 +229,10 @@ def table(
 def database(name: str, version: str, namespace: Mapping[str, Any]) -> Database:
     """Collects the Row classes that a module defines. Call it last: `DATABASE = database("X", "1.0.0", globals())`."""
     tables = {}
+    module = namespace["__name__"]
     for value in list(namespace.values()):
-        if isinstance(value, type) and issubclass(value, Row) and value is not Row and value in _DECLARED:
+        # A class that is only imported belongs to the database of the module that defines it.
+        if isinstance(value, type) and issubclass(value, Row) and value in _DECLARED and value.__module__ == module:
             spec = _table_of(value, namespace)
             value.spec = spec
             tables[spec.name] = spec
