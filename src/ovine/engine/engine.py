@@ -37,7 +37,9 @@ from ovine.engine.store import (
     Store,
     TableStore,
     changed_mask,
+    pack,
     stable_order,
+    unpack,
 )
 
 V = TypeVar("V")
@@ -158,7 +160,7 @@ class Engine:
     def sizes(self) -> dict[str, tuple[int, int]]:
         """For each rule and query: how many nodes it has, and how many reads they record."""
         stores: list[RuleStore | QueryStore] = [*self._rules, *self._queries.values()]
-        return {s.name: (len(s.nodes), sum(len(n.deps) for n in s.nodes.values())) for s in stores}
+        return {s.name: (len(s.nodes), sum(len(n.deps) // 3 for n in s.nodes.values())) for s in stores}
 
     # --- the oracle -----------------------------------------------------------------------------------------------
 
@@ -312,17 +314,15 @@ class Engine:
             return
         store.pending.pop(node, None)
         self._failures.pop(node, None)
-        self._unlink(node, node.deps)
-        output, node.output = node.output, {}
+        self._unlink(node, unpack(node.deps))
+        output, node.output = unpack(node.output), ()
         for table, out in output:
             self._withdraw(node, table, out)
 
     def _touch(self, store: Store, key: Hashable, mask: int) -> None:
-        readers = store.readers.get(key)
-        if readers:
-            for node, read in list(readers.items()):
-                if read & mask:
-                    self._mark(node, State.DIRTY)
+        for node, read in store.readers_of(key):
+            if read & mask:
+                self._mark(node, State.DIRTY)
 
     def _mark(self, node: Node, state: State) -> None:
         before = node.state
@@ -333,7 +333,7 @@ class Engine:
         if isinstance(owner, RuleStore):
             owner.pending[node] = None
         elif before is State.CLEAN:
-            for reader in list(owner.readers.get(node.key, ())):
+            for reader, _ in owner.readers_of(node.key):
                 self._mark(reader, State.MAYBE)
 
     # --- running --------------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ class Engine:
     def _is_stale(self, node: Node) -> bool:
         """Decides a MAYBE node by bringing the queries it read up to date."""
         if node.state is State.MAYBE:
-            for dep, key in list(node.deps):
+            for dep, key in zip(node.deps[::3], node.deps[1::3], strict=True):
                 queried = dep.nodes.get(key) if isinstance(dep, QueryStore) else None
                 if queried is not None:
                     self._refresh(queried.owner, queried)
@@ -391,7 +391,7 @@ class Engine:
             self._apply(node, output)
         else:  # what it read took its own key away
             self._failures.pop(node, None)
-            self._unlink(node, node.deps)
+            self._unlink(node, unpack(node.deps))
 
     def _track(self, store: RuleStore | QueryStore, node: Node, attempt: Callable[[Reader], T]) -> T:
         """Runs a node's function, and makes what it read its dependencies.
@@ -399,18 +399,18 @@ class Engine:
         A read may settle rules whose output this very run has already looked at (through a query that seemed clean).
         Its readers are linked only afterwards, so such a run is repeated; nothing can be left to settle then.
         """
-        old, node.state = node.deps, State.RUNNING
+        node.state = State.RUNNING
         while True:
             writes = self._writes
-            node.deps = {}
+            deps: dict[tuple[Store, Hashable], int] = {}
             store.runs += 1
             if self.log is not None:
                 self.log.append((store.name, node.key))
-            result = attempt(Reader(self, node))
+            result = attempt(Reader(self, deps))
             if self._writes == writes:
                 break
         node.state = State.CLEAN
-        self._relink(node, old)
+        self._relink(node, deps)
         return result
 
     def _failed(self, store: RuleStore, node: Node, reader: Reader, error: Exception) -> dict[Any, Any]:
@@ -438,7 +438,7 @@ class Engine:
         return output
 
     def _apply(self, node: Node, output: dict[tuple[TableStore, Hashable], Any]) -> None:
-        before, node.output = node.output, output
+        before, node.output = unpack(node.output), pack(output)
         for table, key in before.keys() - output.keys():
             self._withdraw(node, table, key)
         for (table, key), value in output.items():
@@ -517,14 +517,14 @@ class Engine:
 
     # --- links ----------------------------------------------------------------------------------------------------
 
-    def _relink(self, node: Node, old: dict[tuple[Store, Hashable], int]) -> None:
-        new = node.deps
-        for slot, mask in new.items():
+    def _relink(self, node: Node, deps: dict[tuple[Store, Hashable], int]) -> None:
+        old, node.deps = unpack(node.deps), pack(deps)
+        for slot, mask in deps.items():
             if old.pop(slot, None) != mask:
                 slot[0].link(slot[1], node, mask)
         self._unlink(node, old)
 
-    def _unlink(self, node: Node, deps: dict[tuple[Store, Hashable], int]) -> None:
+    def _unlink(self, node: Node, deps: Iterable[tuple[Store, Hashable]]) -> None:
         for store, key in deps:
             store.unlink(key, node)
             if isinstance(store, QueryStore) and key not in store.readers:
@@ -539,7 +539,7 @@ class Engine:
             store = node.owner
             if isinstance(store, QueryStore) and node.key not in store.readers:
                 store.nodes.pop(node.key, None)
-                self._unlink(node, node.deps)
+                self._unlink(node, unpack(node.deps))
 
     # --- sticky numbers -------------------------------------------------------------------------------------------
 

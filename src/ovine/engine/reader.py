@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, overload
 
 from ovine.engine.relation import AnyRelation, Index, K, Query, Relation, V
-from ovine.engine.store import EVERYTHING, EXISTENCE, Node, Store, columns_of, stable_order
+from ovine.engine.store import EVERYTHING, EXISTENCE, Store, columns_of, stable_order
 
 if TYPE_CHECKING:
     from ovine.engine.engine import Engine
@@ -65,9 +65,10 @@ class Reader:
 
     __slots__ = ("_deps", "_engine")
 
-    def __init__(self, engine: Engine, node: Node) -> None:
+    def __init__(self, engine: Engine, deps: dict[tuple[Store, Hashable], int]) -> None:
+        """`deps` collects what is read: (store, key) → mask."""
         self._engine = engine
-        self._deps = node.deps
+        self._deps = deps
 
     @overload
     def get(self, relation: Relation[K, R], key: K) -> R | None: ...

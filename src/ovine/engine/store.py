@@ -3,17 +3,20 @@
 A *store* holds the values of one relation, one index, one membership or one query, and for each key its *readers*: the
 nodes that read it, with a mask of what they read of it (bit 0: whether it exists; bit n + 1: its n-th column; -1: all).
 A *node* is one rule at one key, or one query at its arguments; its `deps` mirror the readers, so that they can be
-unlinked. Invariant: `mask == store.readers[key][node]` exactly when `node.deps[store, key] == mask`.
+unlinked. Invariant: `(node, mask)` is among `store.readers_of(key)` exactly when `node.deps` holds `store, key, mask`.
+
+Most keys have one reader, and most nodes a handful of deps and outputs; these are kept as tuples, since there may be
+millions of them (`bench/engine_memory.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ovine.engine.relation import AnyRelation, Emit, Index, Query, Rule
+from ovine.engine.relation import AnyRelation, Index, Query, Rule
 
 if TYPE_CHECKING:
     from ovine.engine.sticky import Numbers
@@ -31,6 +34,18 @@ class State(IntEnum):
     RUNNING = 3
 
 
+Packed: TypeAlias = tuple[Any, ...]
+"""A dict of pairs, flat: first, second, value, first, second, value …"""
+
+
+def pack(pairs: Mapping[tuple[Any, Hashable], Any]) -> Packed:
+    return tuple(part for (first, second), value in pairs.items() for part in (first, second, value))
+
+
+def unpack(packed: Packed) -> dict[tuple[Any, Any], Any]:
+    return dict(zip(zip(packed[::3], packed[1::3], strict=True), packed[2::3], strict=True))
+
+
 class Node:
     """One rule at one key (owner: RuleStore) or one query at its arguments (owner: QueryStore)."""
 
@@ -40,8 +55,10 @@ class Node:
         self.owner = owner
         self.key = key
         self.state = State.DIRTY
-        self.deps: dict[tuple[Store, Hashable], int] = {}
-        self.output: dict[tuple[TableStore, Hashable], Any] = {}
+        self.deps: Packed = ()
+        """store, key, mask, store, key, mask …: what it read when it last ran."""
+        self.output: Packed = ()
+        """table, key, value, table, key, value …: what it emitted."""
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -56,21 +73,32 @@ class Store:
     __slots__ = ("readers",)
 
     def __init__(self) -> None:
-        self.readers: dict[Hashable, dict[Node, int]] = {}
+        self.readers: dict[Hashable, tuple[Node, int] | dict[Node, int]] = {}
+
+    def readers_of(self, key: Hashable) -> Sequence[tuple[Node, int]]:
+        """Who read `key`, and what of it; stays valid while readers come and go."""
+        readers = self.readers.get(key)
+        if readers is None:
+            return ()
+        return (readers,) if isinstance(readers, tuple) else tuple(readers.items())
 
     def link(self, key: Hashable, node: Node, mask: int) -> None:
         readers = self.readers.get(key)
-        if readers is None:
-            self.readers[key] = {node: mask}
+        if readers is None or (isinstance(readers, tuple) and readers[0] is node):
+            self.readers[key] = (node, mask)
+        elif isinstance(readers, tuple):
+            self.readers[key] = {readers[0]: readers[1], node: mask}
         else:
             readers[node] = mask
 
     def unlink(self, key: Hashable, node: Node) -> None:
         readers = self.readers.get(key)
-        if readers is not None:
+        if isinstance(readers, dict):
             readers.pop(node, None)
             if not readers:
                 del self.readers[key]
+        elif readers is not None and readers[0] is node:
+            del self.readers[key]
 
 
 class Membership(Store):
@@ -196,21 +224,3 @@ def stable_order(keys: Iterable[Hashable]) -> tuple[Any, ...]:
         return tuple(sorted(keys))
     except TypeError:
         return tuple(sorted(keys, key=repr))
-
-
-__all__ = [
-    "EVERYTHING",
-    "EXISTENCE",
-    "Emit",
-    "IndexStore",
-    "Membership",
-    "Node",
-    "QueryStore",
-    "RuleStore",
-    "State",
-    "Store",
-    "TableStore",
-    "changed_mask",
-    "columns_of",
-    "stable_order",
-]
