@@ -11,15 +11,14 @@ from ovine.language.values import Constant, parse_constant
 
 
 def options(stream: Stream) -> tuple[Option, ...]:
-    """Read `(name = value, name = {value, …}, …)`; a name may come more than once."""
+    """Read `(name = value, name = {value, …}, …)`; commas may be left out, names come more than once."""
     stream.expect("(", '"("')
     result = []
     while not stream.accept(")"):
         name = stream.expect("id", "the name of an option").value
         stream.expect("=", '"="')
         result.append(Option(name, _option_values(stream)))
-        if stream.token.kind != ")":
-            stream.expect(",", '"," or ")"')
+        stream.accept(",")
     return tuple(result)
 
 

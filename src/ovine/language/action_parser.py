@@ -76,6 +76,9 @@ class _Parser:
         if word in act.WORDS:
             stream.take()
             return act.WORDS[word]()
+        if word == "handle_bfd_msg" and stream.peek().kind == ";":
+            stream.take()
+            return act.HandleBfdMsg()
         if word in act.BLOCKS:
             stream.take()
             bare = word == "tcp_reset" and stream.token.kind == ";"  # ovn-sb(5) writes it both ways
@@ -172,7 +175,7 @@ class _Parser:
             return cast(Action, act.PUT_OPTIONS[word](dst, self.checked_options(word, token)))
         if word == "select":
             stream.take()
-            return self.select(dst)
+            return self.select(dst, start)
         src = stream.subfield()
         self.same_type(dst, src, token)
         return act.Move(dst, src)
@@ -223,32 +226,33 @@ class _Parser:
             stream.fail(f"expected a field of {_WIDTHS[kind]} bits", token)
         return field
 
-    def select(self, dst: Subfield) -> Action:
+    def select(self, dst: Subfield, at: Token) -> Action:
         """`(1=20, 2=30)` or `(values=(1=20, 2=30); hash_fields="…")`."""
         stream = self.stream
+        if dst.width < 16:
+            stream.fail("the result of select has 16 bits", at)
         stream.expect("(", '"("')
         hash_fields: tuple[str, ...] = ()
         if stream.accept_word("values"):
             stream.expect("=", '"="')
             stream.expect("(", '"("')
-            members = self.members(dst)
+            members = self.members()
             stream.expect(")", '")"')
             stream.expect(";", '";"')
             stream.expect_word("hash_fields")
             stream.expect("=", '"="')
             hash_fields = field_list(stream)
         else:
-            members = self.members(dst)
+            members = self.members()
         stream.expect(")", '")"')
         return act.Select(dst, members, hash_fields)
 
-    def members(self, dst: Subfield) -> tuple[act.Member, ...]:
-        """At least two numbers that fit the destination, each with a weight or without."""
+    def members(self) -> tuple[act.Member, ...]:
+        """At least two numbers, each with a weight or without."""
         stream = self.stream
         result = []
-        highest = min(65535, (1 << dst.width) - 1) if dst.field.kind != "string" else 65535
         while True:
-            value = stream.integer(0, highest, "the number to select")
+            value = stream.integer(0, 65535, "the number to select")
             weight = stream.integer(1, 65535, "the weight") if stream.accept("=") else 100
             result.append(act.Member(value, weight))
             if not stream.accept(","):
@@ -357,7 +361,7 @@ class _Parser:
         """`ct_lb_mark(backends=10.0.0.1:80,10.0.0.2:80; hash_fields="ip_src"; skip_snat)`"""
         stream = self.stream
         word_ = cast(act.LbWord, word)
-        if not stream.accept("("):
+        if not stream.accept("(") or stream.accept(")"):
             return act.CtLb(word_)
         stream.expect_word("backends")
         stream.expect("=", '"="')
@@ -516,7 +520,8 @@ class _Parser:
             self.stream.fail(f"{field.name} can't be changed", at)
         if rule == "ct_commit" and not self.in_commit:
             self.stream.fail(f"{field.name} can only be changed inside ct_commit {{ }}", at)
-        if rule == "ingress" and self.pipeline == "egress":
+        # Blocks may go back to the ingress pipeline, as those of ovn-northd do for rejected connections.
+        if rule == "ingress" and self.pipeline == "egress" and self.stream.depth == 0:
             self.stream.fail(f"{field.name} can't be changed in the egress pipeline", at)
 
     def same_type(self, left: Subfield, right: Subfield, at: Token) -> None:

@@ -531,7 +531,7 @@ class HandleSvcCheck:
 
 @dataclass(frozen=True, slots=True)
 class HandleBfdMsg:
-    """`handle_bfd_msg;`"""
+    """`handle_bfd_msg();`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -676,17 +676,7 @@ class Mirror:
 
 
 Regular = (
-    Output
-    | Drop
-    | FloodRemote
-    | DecTtl
-    | CtCommitNat
-    | CtClear
-    | CtSnatToVip
-    | MacCacheUse
-    | HandleDhcpv6Reply
-    | HandleBfdMsg
-    | Igmp
+    Output | Drop | FloodRemote | DecTtl | CtCommitNat | CtClear | CtSnatToVip | MacCacheUse | HandleDhcpv6Reply | Igmp
 )
 Block = (
     Clone
@@ -735,6 +725,7 @@ Call = (
     | CheckPktLarger
     | ChkEcmpNhMac
     | ChkEcmpNh
+    | HandleBfdMsg
     | SetQueue
     | CheckInPortSec
     | CheckOutPortSec
@@ -778,7 +769,6 @@ WORDS: Final[dict[str, type[Regular]]] = {
     "ct_snat_to_vip": CtSnatToVip,
     "mac_cache_use": MacCacheUse,
     "handle_dhcpv6_reply": HandleDhcpv6Reply,
-    "handle_bfd_msg": HandleBfdMsg,
     "igmp": Igmp,
 }
 """`word;`"""
@@ -852,6 +842,7 @@ CALLS: Final[dict[str, Signature]] = {
     "check_pkt_larger": Signature(CheckPktLarger, 1, (("length", (0, 65535)),)),
     "chk_ecmp_nh_mac": Signature(ChkEcmpNhMac, 1),
     "chk_ecmp_nh": Signature(ChkEcmpNh, 1),
+    "handle_bfd_msg": Signature(HandleBfdMsg, 0),
     "set_queue": Signature(SetQueue, 0, (("queue", (0, 61440)),)),
     "check_in_port_sec": Signature(CheckInPortSec, 1),
     "check_out_port_sec": Signature(CheckOutPortSec, 1),

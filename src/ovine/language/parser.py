@@ -149,14 +149,21 @@ class _Parser:
         negative = False
         if stream.token.kind in _MIRROR:
             operator = stream.take()
-            if operator.kind not in ("==", "!="):
-                stream.fail(f"the predicate {token.value} can only be tested with == and !=", operator)
-            bit = stream.expect("int", "0 or 1")
-            if bit.value not in ("0", "1"):
-                stream.fail(f"the predicate {token.value} is only ever 0 or 1", bit)
-            negative = (operator.kind == "==") == (bit.value == "0")
+            negative = self.is_false(token, operator, stream.expect("int", "0 or 1"))
+        return self.checked_predicate(token, expr, negative)
+
+    def is_false(self, token: Token, operator: Token, bit: Token) -> bool:
+        """True if comparing a predicate with a bit says that it is false."""
+        if operator.kind not in ("==", "!="):
+            self.stream.fail(f"the predicate {token.value} can only be tested with == and !=", operator)
+        if bit.value not in ("0", "1"):
+            self.stream.fail(f"the predicate {token.value} is only ever 0 or 1", bit)
+        return (operator.kind == "==") == (bit.value == "0")
+
+    def checked_predicate(self, token: Token, expr: Expr, negative: bool) -> Expr:
+        """A predicate, or its negation where that can be."""
         if negative != self.negated and is_nominal(token.value):
-            stream.fail(
+            self.stream.fail(
                 f"the predicate {token.value} can only be tested for being true, outer ! taken into account", token
             )
         return negation(expr) if negative else expr
@@ -182,7 +189,7 @@ class _Parser:
         operator = stream.take()
         start = stream.token
         if start.kind == "id" and start.value in PREDICATES:
-            stream.fail(f"the predicate {start.value} comes before the operator")
+            return self.checked_predicate(start, Predicate(stream.take().value), self.is_false(start, operator, at))
         field = stream.subfield()
         left = self.comparison(field, operator._replace(kind=_MIRROR[operator.kind]), values, start, at)
         if stream.token.kind not in _MIRROR:

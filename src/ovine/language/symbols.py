@@ -179,7 +179,6 @@ _NAMED_BITS: Final[tuple[tuple[str, str, int, int], ...]] = (
     *((f"flags.{name}", "flags", bit, 1) for name, bit in _FLAG_BITS),
     ("flags.network_id", "flags", 28, 4),
     ("eth.mcast", "eth.dst", 40, 1),
-    ("vlan.present", "vlan.tci", 12, 1),
     ("ct_mark.blocked", "ct_mark", 0, 1),
     ("ct_mark.natted", "ct_mark", 1, 1),
     ("ct_mark.skip_snat", "ct_mark", 2, 1),
@@ -232,6 +231,7 @@ OVN_FIELDS: Final[dict[str, OvnField]] = {
 """Fields that may only be written, by a packet-in to the controller."""
 
 PREDICATES: Final[dict[str, str]] = {
+    "vlan.present": "vlan.tci[12]",
     "eth.bcast": "eth.dst == ff:ff:ff:ff:ff:ff",
     "eth.mcastv6": "eth.dst[32..47] == 0x3333",
     "ip4": "eth.type == 0x800",

@@ -1,8 +1,8 @@
 """Constants of the language: integers in five spellings, with or without a mask, and names of sets of them.
 
 A `Constant` remembers the spelling it was written in (`style`), so that printing gives back what was read. Masked
-constants never have value bits outside the mask, and a mask that covers a whole IPv4, IPv6 or Ethernet address is no
-mask at all, so one meaning has one form.
+constants never have value bits outside the mask (10.0.0.1/24 is 10.0.0.0/24), and a mask that covers a whole IPv4,
+IPv6 or Ethernet address is no mask at all, so one meaning has one form.
 
 Tests: tests/unit/language/test_lexer.py, test_language_roundtrip.py.
 """
@@ -99,26 +99,17 @@ def parse_constant(text: str) -> Constant:
     if not slash:
         return Constant(value, None, style)
     mask = _parse_mask(tail, style)
-    if value & ~mask:
-        raise ValueError(f"{text}: the value has bits outside its mask")
-    return Constant(value, None if mask == _FULL.get(style) else mask, style)
+    return Constant(value & mask, None if mask == _FULL.get(style) else mask, style)
 
 
 @lru_cache(maxsize=65536)
 def parse_address(text: str) -> tuple[int, int | None, Style] | None:
-    """An element of an address set as (value, mask, style); None if it is no address.
-
-    More forgiving than `parse_constant`: host bits below a prefix are cleared, as people write 10.0.0.1/24.
-    """
-    head, slash, tail = text.strip().partition("/")
+    """An element of an address set as (value, mask, style); None if it is no address."""
     try:
-        value, style = _parse_plain(head)
-        if not slash:
-            return value, None, style
-        mask = _parse_mask(tail, style)
+        constant = parse_constant(text.strip())
     except ValueError:
         return None
-    return value & mask, None if mask == _FULL.get(style) else mask, style
+    return constant.value, constant.mask, constant.style
 
 
 def _parse_plain(text: str) -> tuple[int, Style]:
