@@ -243,6 +243,13 @@ async def test_a_cluster_resumes_on_another_member_and_follows_its_leader(tmp_pa
             assert one.remote == first.remote
             await add(one, "a", "b")
             await until(lambda: names(reader) == {"a", "b"}, "the other client sees it")
+            for name in ("x", "y", "z"):
+                await add(reader, name)
+                assert name in names(reader), "also a follower's reply comes after its update"
+            txn = Transaction()
+            for name in ("x", "y", "z"):
+                txn.delete_where(Parent, [("name", "==", name)])
+            await reader.transact(txn)
 
             link.cut()
             await until(lambda: reader.generation == 2, "the reader's second connection")

@@ -23,11 +23,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
-
-import structlog
 
 from ovine.model.base import Database, Row
 from ovine.ovsdb.conditions import Where, encode_where
@@ -38,7 +37,7 @@ from ovine.ovsdb.replica import Batch, Replica
 from ovine.ovsdb.session import ConditionsApplied, Event, LockChanged, Lost, Replied, Session, Standing, Synced, Updated
 from ovine.ovsdb.transaction import Outcome, Transaction, outcome, refuses_uuids
 
-_log = structlog.get_logger("ovine.ovsdb")
+_log = logging.getLogger("ovine.ovsdb")
 
 CONNECT_TIMEOUT = 10.0
 STABLE = 1.0
@@ -267,14 +266,15 @@ class Client:
 
     def _note(self, reason: str) -> None:
         self.last_error = reason
-        _log.info("connection lost", database=self.name, remote=self.remote, reason=reason)
+        _log.info("%s: %s: %s", self.name, self.remote, reason)
 
     def _event(self, event: Event) -> None:
         match event:
             case Synced(batch, resumed):
                 self.generation += 1
                 self.resumed, self.last_error = resumed, None
-                _log.info("connected", database=self.name, remote=self.remote, resumed=resumed, changes=len(batch))
+                how = "resumed" if resumed else "read anew"
+                _log.info("%s: %s: connected, %s, %d rows differ", self.name, self.remote, how, len(batch))
                 self._tell(batch)
                 self._changed()
             case Updated(batch):
