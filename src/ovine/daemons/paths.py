@@ -60,6 +60,6 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Paths:
         ovn_log=directory("OVN_LOGDIR", "/var/log/ovn"),
         ovs_log=directory("OVS_LOGDIR", "/var/log/openvswitch"),
         ovn_db=directory("OVN_DBDIR", f"{sysconf}/ovn" if sysconf else "/var/lib/ovn"),
-        ovn_sysconf=Path(sysconf or "/etc/ovn"),
+        ovn_sysconf=Path(sysconf or "/etc"),
         ovn_pkgdata=directory("OVN_PKGDATADIR", "/usr/share/ovn"),
     )

@@ -180,6 +180,8 @@ class _Daemon:
             raise fault
         if fault is None:
             startup.ready()
+            if startup.detached:
+                self._vlog.leave_console()
         failed = await self._end_of(main, context)
         await self._finish()
         return context.ending or Ending(), failed

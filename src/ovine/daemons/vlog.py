@@ -9,6 +9,7 @@ place in the program. What was dropped is counted and told with the next message
 Tests: tests/unit/daemons/test_daemon_vlog.py, tests/interop/daemons/test_appctl.py.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -16,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ovine.daemons.syslog_sink import SyslogSink
@@ -99,7 +100,7 @@ class Vlog(logging.Handler):
         self._modules = USUAL_MODULES | set(modules)
         self._syslog = syslog
         self._clock = clock
-        self._console = console or _to_stderr
+        self._console: Callable[[str], None] | None = console or _to_stderr
         self._started = clock()
         self._count = 0
         self._unlimited: set[str] = set()
@@ -143,6 +144,10 @@ class Vlog(logging.Handler):
             os.close(self._file)
             self._file = None
 
+    def leave_console(self) -> None:
+        """Write no more to the console, whatever its levels: nobody reads it."""
+        self._console = None
+
     def limit(self, modules: Iterable[str], enabled: bool) -> None:
         """Switch rate limiting of modules on or off; no module means all.  SpecError if there is no such module."""
         chosen = set(modules) or self.modules()
@@ -178,7 +183,7 @@ class Vlog(logging.Handler):
             number=self._count,
             module=module,
             level=level_of(record.levelno),
-            message=text,
+            message=_one_line(text),
             program=self._program,
             pid=os.getpid(),
             host=self._host,
@@ -188,25 +193,28 @@ class Vlog(logging.Handler):
         )
 
     def _write(self, entry: Entry, facilities: list[str]) -> None:
-        for facility in facilities:
-            # One message is one line, whatever a user put into it.
-            line = render(self.levels.patterns[facility], replace(entry, message=_one_line(entry.message)))
-            if facility == "console":
-                self._console(line + "\n")
-            elif facility == "file" and self._file is not None:
-                os.write(self._file, (line + "\n").encode(errors="backslashreplace"))
-            elif facility == "syslog" and self._syslog is not None:
-                self._syslog.send(f"{render('<%B>%D{%b %e %H:%M:%S} %A: ', entry)}{line}")
+        patterns = self.levels.patterns
+        if "console" in facilities and self._console is not None:
+            self._console(render(patterns["console"], entry) + "\n")
+        if "file" in facilities and self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk must not stop the daemon
+                os.write(self._file, (render(patterns["file"], entry) + "\n").encode(errors="backslashreplace"))
+        if "syslog" in facilities and self._syslog is not None:
+            self._syslog.send(render("<%B>%D{%b %e %H:%M:%S} %A: ", entry) + render(patterns["syslog"], entry))
 
 
 def _text(record: logging.LogRecord) -> str:
-    text = record.getMessage()
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):  # arguments that don't fit: better a strange line than none
+        text = f"{record.msg} {record.args}"
     if record.exc_info and record.exc_info[0] is not None:
         text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
     return text
 
 
 def _one_line(text: str) -> str:
+    # One message is one line, whatever a user put into it.
     return text.replace("\r", "\\r").replace("\n", "\\n") if "\n" in text or "\r" in text else text
 
 

@@ -11,7 +11,7 @@ def test_without_variables_the_places_are_those_of_debian():
     assert where.control_socket("ovn-northd", 7) == Path("/var/run/ovn/ovn-northd.7.ctl")
     assert where.log_file("ovn-northd") == Path("/var/log/ovn/ovn-northd.log")
     assert where.ovs_database == "unix:/var/run/openvswitch/db.sock"
-    assert where.system_id_override == Path("/etc/ovn/system-id-override")
+    assert where.system_id_override == Path("/etc/system-id-override")
     assert (where.ovn_db, where.ovn_pkgdata) == (Path("/var/lib/ovn"), Path("/usr/share/ovn"))
 
 

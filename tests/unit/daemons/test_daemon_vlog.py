@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -178,6 +179,25 @@ def test_a_log_file_gets_undecodable_text_escaped(log, tmp_path):
     log.emit(record(text="sur\udc80rogate ü"))
     log.close_file()
     assert (tmp_path / "log").read_bytes().endswith("|northd|INFO|sur\\udc80rogate ü\n".encode())
+
+
+def test_a_full_disk_stops_the_log_only(log, lines):
+    log.open_file(Path("/dev/full"))
+    log.emit(record(text="on"))
+    assert lines == ["2023-11-14T22:13:20Z|00001|northd|INFO|on\n"]
+
+
+def test_arguments_that_do_not_fit_are_shown_rather_than_lost(log, lines):
+    log.emit(record(text="%d of %d", args=("x",)))
+    assert lines[0].endswith("|INFO|%d of %d ('x',)\n")
+
+
+def test_without_console_the_other_destinations_remain(log, lines, tmp_path):
+    log.open_file(tmp_path / "log")
+    log.leave_console()
+    log.emit(record(text="kept"))
+    assert lines == []
+    assert (tmp_path / "log").read_text().endswith("|kept\n")
 
 
 def test_what_was_dropped_is_told_with_the_next_message_that_passes(log, lines, clock):
