@@ -17,7 +17,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from ovine.openflow.actions import (
-    NO_METER,
     REASON_NUMBERS,
     Action,
     CheckPktLarger,
@@ -205,12 +204,12 @@ def _ct(action: Ct) -> bytes:
     return nicira(35, head + encode_actions(action.actions))
 
 
-def _read_ct(body: bytes) -> Action:
+def _read_ct(body: bytes, depth: int) -> Action:
     flags, zone_src, packed, table, alg = struct.unpack_from("!H4sHB3xH", body)
     zone: int | Subfield = packed
     if zone_src != bytes(4):
         zone = _read_ofs_nbits(read_field_header(zone_src, 0)[0], packed)
-    inner = decode_actions(body, 14, len(body))
+    inner = decode_actions(body, 14, len(body), depth)
     return Ct(bool(flags & 1), bool(flags & 2), zone, None if table == 255 else table, alg, inner)
 
 
@@ -266,11 +265,11 @@ def _controller(action: Controller) -> bytes:
         return nicira(20, struct.pack("!HHBx", action.max_len, action.controller_id, reason))
     parts = [bytes(6)]
     if action.max_len != 0xFFFF:
-        parts.append(property_bytes(0, struct.pack("!H", action.max_len)))
+        parts.append(property_bytes(0, struct.pack("!H2x", action.max_len)))
     if action.controller_id:
-        parts.append(property_bytes(1, struct.pack("!H", action.controller_id)))
+        parts.append(property_bytes(1, struct.pack("!H2x", action.controller_id)))
     if reason != 1:
-        parts.append(property_bytes(2, bytes((reason,))))
+        parts.append(property_bytes(2, struct.pack("!B3x", reason)))
     if action.userdata:
         parts.append(property_bytes(3, action.userdata))
     if action.pause:
@@ -288,19 +287,18 @@ def _read_controller(body: bytes) -> Action:
 def _read_controller2(body: bytes) -> Action:
     given: dict[str, Any] = {}
     for kind, payload in properties(body, 6, len(body)):
-        number = int.from_bytes(payload, "big")
         if kind == 0:
-            given["max_len"] = number
+            given["max_len"] = int.from_bytes(payload[:2], "big")
         elif kind == 1:
-            given["controller_id"] = number
+            given["controller_id"] = int.from_bytes(payload[:2], "big")
         elif kind == 2:
-            given["reason"] = _reason(number)
+            given["reason"] = _reason(int.from_bytes(payload[:1], "big"))
         elif kind == 3:
             given["userdata"] = payload
         elif kind == 4:
             given["pause"] = True
         elif kind == 5:
-            given["meter_id"] = None if number == NO_METER else number
+            given["meter_id"] = int.from_bytes(payload, "big")
         else:
             raise ProtocolError(f"unknown property {kind} of a controller action")
     return Controller(**given)
@@ -323,6 +321,10 @@ def _read_conjunction(body: bytes) -> Action:
 
 def _clone(action: Clone) -> bytes:
     return nicira(42, bytes(6) + encode_actions(action.actions))
+
+
+def _read_clone(body: bytes, depth: int) -> Action:
+    return Clone(decode_actions(body, 6, len(body), depth))
 
 
 def _check_pkt_larger(action: CheckPktLarger) -> bytes:
@@ -404,17 +406,21 @@ _NICIRA_DECODERS: dict[int, Callable[[bytes], Action]] = {
     29: _read_sample,
     32: _read_output_reg2,
     34: _read_conjunction,
-    35: _read_ct,
     36: _read_nat,
     37: _read_controller2,
     41: _read_sample,
-    42: lambda body: Clone(decode_actions(body, 6, len(body))),
     43: lambda body: CtClear(),
     44: _read_resubmit(True),
     45: lambda body: decode_learn(body, True),
     49: _read_check_pkt_larger,
     50: lambda body: DeleteField(read_field_header(body, 0)[0]),
 }
+
+
+# Kinds that hold other actions.
+_NESTING_DECODERS: dict[int, Callable[[bytes, int], Action]] = {35: _read_ct, 42: _read_clone}
+# Open vSwitch itself gives up far below this.
+_MAX_DEPTH = 64
 
 
 @lru_cache(maxsize=16384)
@@ -424,8 +430,8 @@ def _encode_action(action: Action) -> bytes:
         raise EncodeError(f"{type(action).__name__} cannot stand in a list of actions")
     try:
         return encoder(action)
-    except struct.error as error:
-        raise EncodeError(f"{action}: {error}") from None
+    except (struct.error, OverflowError) as error:
+        raise EncodeError(f"a value in {str(action)[:200]} is too large: {error}") from None
 
 
 @lru_cache(maxsize=16384)
@@ -434,15 +440,22 @@ def encode_actions(actions: tuple[Action, ...]) -> bytes:
     return b"".join([_encode_action(action) for action in actions])
 
 
+def _one_deeper(decoder: Callable[[bytes, int], Action], depth: int) -> Callable[[bytes], Action]:
+    return lambda body: decoder(body, depth + 1)
+
+
 @lru_cache(maxsize=16384)
-def _decode_action(data: bytes) -> Action:
+def _decode_action(data: bytes, depth: int) -> Action:
     kind = data[0] << 8 | data[1]
     decoder, start = _STANDARD_DECODERS.get(kind), 4
     if kind == 0xFFFF:
         if len(data) < 16:
             raise ProtocolError("an experimenter action is shorter than 16 bytes")
         _kind, _length, experimenter, subtype = _NX.unpack_from(data)
-        decoder, start = _NICIRA_DECODERS.get(subtype) if experimenter == NX_EXPERIMENTER else None, 10
+        known = experimenter == NX_EXPERIMENTER
+        decoder, start = _NICIRA_DECODERS.get(subtype) if known else None, 10
+        if known and subtype in _NESTING_DECODERS:
+            decoder = _one_deeper(_NESTING_DECODERS[subtype], depth)
     if decoder is None:
         return Raw(data)
     try:
@@ -451,8 +464,13 @@ def _decode_action(data: bytes) -> Action:
         raise ProtocolError(f"malformed action {data[:16].hex()}: {error}") from None
 
 
-def decode_actions(data: bytes, at: int, end: int) -> tuple[Action, ...]:
-    """The actions between two offsets; ProtocolError if a length lies or a known action is malformed."""
+def decode_actions(data: bytes, at: int, end: int, depth: int = 0) -> tuple[Action, ...]:
+    """The actions between two offsets, `depth` levels inside others.
+
+    ProtocolError if a length lies, a known action is malformed, or the nesting is too deep.
+    """
+    if depth > _MAX_DEPTH:
+        raise ProtocolError(f"actions are nested more than {_MAX_DEPTH} deep")
     actions = []
     while at < end:
         if at + 8 > end:
@@ -460,6 +478,6 @@ def decode_actions(data: bytes, at: int, end: int) -> tuple[Action, ...]:
         length = data[at + 2] << 8 | data[at + 3]
         if length < 8 or length & 7 or at + length > end:
             raise ProtocolError(f"action length {length} does not fit its list")
-        actions.append(_decode_action(data[at : at + length]))
+        actions.append(_decode_action(data[at : at + length], depth))
         at += length
     return tuple(actions)

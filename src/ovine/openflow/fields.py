@@ -59,17 +59,17 @@ in_port_oxm      32  32 - port   -      oxm0
 pkt_mark         32  32 m int    -      nx33
 actset_output    32  32 - port   -      oxm43 onf43
 packet_type      32  32 - ptype  -      oxm44
-ct_state         32  32 m int    -      nx105
+ct_state          8  32 m int    -      nx105
 ct_zone          16  16 - int    -      nx106
 ct_mark          32  32 m int    -      nx107
 ct_label        128 128 m int    -      nx108
 ct_nw_proto       8   8 - int    ct     nx119
-ct_nw_src        32  32 m ipv4   ct     nx120
-ct_nw_dst        32  32 m ipv4   ct     nx121
-ct_ipv6_src     128 128 m ipv6   ct     nx122
-ct_ipv6_dst     128 128 m ipv6   ct     nx123
-ct_tp_src        16  16 m int    ct     nx124
-ct_tp_dst        16  16 m int    ct     nx125
+ct_nw_src        32  32 m ipv4   ct4    nx120
+ct_nw_dst        32  32 m ipv4   ct4    nx121
+ct_ipv6_src     128 128 m ipv6   ct6    nx122
+ct_ipv6_dst     128 128 m ipv6   ct6    nx123
+ct_tp_src        16  16 m int    ct_tp  nx124
+ct_tp_dst        16  16 m int    ct_tp  nx125
 metadata         64  64 m int    -      oxm2
 xxreg0          128 128 m int    -      nx111
 xxreg1          128 128 m int    -      nx112
@@ -172,12 +172,21 @@ _IP6: Condition = ("eth_type", 0x86DD, None)
 _ND_TARGETS = tuple((_IP6, ("nw_proto", 58, None), ("icmpv6_type", kind, None)) for kind in (135, 136))
 
 # Connection tracking gives an original tuple to a packet that is tracked and valid: +trk-inv, or a bit that implies it.
+_CT_VALID: tuple[Condition, ...] = (
+    ("ct_state", 0x20, 0x30),
+    *(("ct_state", bit, bit) for bit in (0x01, 0x02, 0x04, 0x08, 0x40, 0x80)),
+)
+
 # Prerequisite -> alternatives, each a tuple of conditions that must all be part of the match before the field may be.
 PREREQUISITES: dict[str, tuple[tuple[Condition, ...], ...]] = {
     "-": ((),),
-    "ct": tuple(
-        (("ct_state", state, mask), ip)
-        for state, mask in ((0x20, 0x30), *((bit, bit) for bit in (0x01, 0x02, 0x04, 0x08, 0x40, 0x80)))
+    "ct": tuple((state, ip) for state in _CT_VALID for ip in (_IP4, _IP6)),
+    "ct4": tuple((state, _IP4) for state in _CT_VALID),
+    "ct6": tuple((state, _IP6) for state in _CT_VALID),
+    "ct_tp": tuple(
+        (state, ip, ("ct_nw_proto", protocol, None))
+        for protocol in (6, 17, 132)
+        for state in _CT_VALID
         for ip in (_IP4, _IP6)
     ),
     "vlan": ((("vlan_vid", 0x1000, 0x1000),),),

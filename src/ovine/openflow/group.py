@@ -241,6 +241,11 @@ class MeterEntry(msgspec.Struct, frozen=True):
     flags: int = METER_KBPS
     bands: tuple[Band, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Without METER_BURST the switch chooses the burst, and reports its choice.
+        if not self.flags & METER_BURST:
+            force_setattr(self, "bands", tuple(Band(band.rate) for band in self.bands))
+
 
 class MeterMod(msgspec.Struct, frozen=True):
     """A change to the meter table."""

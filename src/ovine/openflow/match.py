@@ -76,8 +76,9 @@ def _split_tci(value: int, mask: int) -> Iterator[Entry]:
 def _checked(name: str, value: int, mask: int | None) -> tuple[str, int, int]:
     known = FIELDS[canonical(name)]
     full = (1 << 32) - 1 if known.name == "in_port" else known.ones
-    bits = full if mask is None else mask
-    if not 0 <= value <= full or not 0 <= bits <= full:
+    bits = full if mask is None else mask & full
+    # A mask may cover the whole field on the wire, which is wider than the bits in use (16 for the 13 of vlan_vid).
+    if not 0 <= value <= full or (mask is not None and not 0 <= mask < 1 << max(8 * known.n_bytes, known.bits)):
         raise EncodeError(f"{name}={value:#x}/{bits:#x} does not fit the field's {known.bits} bits")
     if bits != full and bits and not known.maskable:
         raise EncodeError(f"field {name} cannot be matched with a mask ({bits:#x})")

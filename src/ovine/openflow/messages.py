@@ -179,7 +179,7 @@ def encode(message: Message, xid: int = 0) -> bytes:
         kind = entry[0]
         try:
             body = entry[1](message)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise EncodeError(f"{type(message).__name__}: {error}") from None
     length = len(body) + HEADER_SIZE
     if length > 0xFFFF:
@@ -291,6 +291,12 @@ def _decoder(kind: int, data: bytes) -> tuple[Decoder | None, int]:
     return (_NICIRA_DECODERS.get(subtype) if experimenter == NX_EXPERIMENTER else None), HEADER_SIZE + 8
 
 
+def check_version(version: int, kind: int) -> None:
+    """ProtocolError unless a message of this type may carry this version: hello and error may carry any."""
+    if version != VERSION and (kind not in (0, _ERROR) or not version or version > 0x10):
+        raise ProtocolError(f"OpenFlow version {version:#04x} instead of {VERSION:#04x}")
+
+
 def decode(data: bytes) -> tuple[int, Message]:
     """(xid, message) of exactly one message; ProtocolError if its header or content is malformed.
 
@@ -301,8 +307,7 @@ def decode(data: bytes) -> tuple[int, Message]:
     version, kind, length, xid = _HEADER.unpack_from(data)
     if length != len(data):
         raise ProtocolError(f"the header says {length} bytes, but the message has {len(data)}")
-    if version != VERSION and kind not in (0, _ERROR):
-        raise ProtocolError(f"OpenFlow version {version:#04x} instead of {VERSION:#04x}")
+    check_version(version, kind)
     decoder, at = _decoder(kind, data)
     if decoder is None:
         return xid, Unknown(kind, data[HEADER_SIZE:])

@@ -85,10 +85,10 @@ def encode_packet_in(message: PacketIn) -> bytes:
     if message.full_len:
         parts.append(property_bytes(_FULL_LEN, struct.pack("!I", message.full_len)))
     if message.table is not None:
-        parts.append(property_bytes(_TABLE, bytes((message.table,))))
+        parts.append(property_bytes(_TABLE, struct.pack("!B3x", message.table)))
     if message.cookie is not None:
         parts.append(property_bytes(_COOKIE, struct.pack("!4xQ", message.cookie)))
-    parts.append(property_bytes(_REASON, bytes((REASON_NUMBERS[message.reason],))))
+    parts.append(property_bytes(_REASON, struct.pack("!B3x", REASON_NUMBERS[message.reason])))
     parts.append(property_bytes(_METADATA, encode_oxms(message.match)))
     if message.userdata:
         parts.append(property_bytes(_USERDATA, message.userdata))
@@ -103,14 +103,14 @@ def decode_packet_in(data: bytes, at: int, end: int) -> PacketIn:
     if _PACKET not in found:
         raise ProtocolError("a packet-in carries no packet")
     table, cookie, length = found.get(_TABLE), found.get(_COOKIE), found.get(_FULL_LEN)
-    reason = int.from_bytes(found.get(_REASON, b"\x01"), "big")
+    reason = int.from_bytes(found.get(_REASON, b"\x01")[:1], "big")
     if reason not in _REASON_NAMES:
         raise ProtocolError(f"unknown packet-in reason {reason}")
     metadata = found.get(_METADATA, b"")
     return PacketIn(
         found[_PACKET],
         decode_oxms(metadata, 0, len(metadata)),
-        None if table is None else int.from_bytes(table, "big"),
+        None if table is None else int.from_bytes(table[:1], "big"),
         None if cookie is None else int.from_bytes(cookie, "big"),
         _REASON_NAMES[reason],
         found.get(_USERDATA, b""),

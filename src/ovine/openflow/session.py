@@ -26,6 +26,7 @@ from ovine.openflow.messages import (
     EchoReply,
     EchoRequest,
     Message,
+    check_version,
     decode,
     encode,
 )
@@ -106,6 +107,8 @@ class Session:
         found, at, size = [], 0, len(self._buffer)
         while size - at >= HEADER_SIZE:
             length = self._buffer[at + 2] << 8 | self._buffer[at + 3]
+            # Judged before the length is believed: whoever speaks another protocol would be awaited for ever.
+            check_version(self._buffer[at], self._buffer[at + 1])
             if length < HEADER_SIZE:
                 raise ProtocolError(f"a message header says {length} bytes, less than a header has")
             if size - at < length:

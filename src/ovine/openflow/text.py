@@ -1,13 +1,15 @@
 """Flows, matches, actions and groups in the words of `ovs-ofctl`, for people, logs and tests.
 
-Invariant: `ovs-ofctl parse-flows` reads the text as the flow that was printed; a part that it has no words for
-(`Raw`) is shown as `raw(hex)`, which it refuses.  Tests: tests/unit/openflow/test_openflow_text.py.
+Invariant: `ovs-ofctl parse-flows` reads the text as the flow that was printed.  Two things it has no words for and
+refuses: a part that is not interpreted (`Raw`), shown as `raw(hex)`, and an IPv6 mask that is no prefix.
+Tests: tests/unit/openflow/test_openflow_actions.py, test_openflow_fields.py, test_openflow_messages.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
+from itertools import takewhile
 from typing import Any
 
 from ovine.openflow.actions import (
@@ -130,10 +132,10 @@ def _ct(action: Ct) -> str:
         words.append(f"table={action.table}")
     if action.zone != 0:
         words.append(f"zone={action.zone if isinstance(action.zone, int) else subfield_text(action.zone)}")
-    words += [_nat(inner) for inner in action.actions if isinstance(inner, Nat)]
-    others = tuple(inner for inner in action.actions if not isinstance(inner, Nat))
-    if others:
-        words.append(f"exec({actions_text(others)})")
+    nats = tuple(takewhile(lambda inner: isinstance(inner, Nat), action.actions))
+    words += [_nat(nat) for nat in nats if isinstance(nat, Nat)]
+    if len(nats) < len(action.actions):
+        words.append(f"exec({actions_text(action.actions[len(nats) :])})")
     if action.alg:
         words.append(f"alg={ {21: 'ftp', 69: 'tftp'}.get(action.alg, action.alg) }")
     return f"ct({','.join(words)})"
@@ -171,7 +173,13 @@ def _sample(action: Sample) -> str:
 def _learn_spec(spec: LearnSpec) -> str:
     if isinstance(spec, LearnOutput):
         return f"output:{subfield_text(spec.src)}"
-    src = _number(spec.src) if isinstance(spec.src, int) else subfield_text(spec.src)
+    name, _offset, n_bits = spec.dst
+    if isinstance(spec.src, tuple):
+        src = subfield_text(spec.src)
+    elif n_bits == FIELDS[name].bits:
+        src = value_text(name, spec.src, None)
+    else:
+        src = _number(spec.src)
     if isinstance(spec, LearnLoad):
         return f"load:{src}->{subfield_text(spec.dst)}"
     return f"{subfield_text(spec.dst)}={src}"

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import dpkt
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -54,11 +56,17 @@ from ovine.openflow import (
     TlvTableReply,
     TlvTableRequest,
     match,
+    normalise,
 )
 
-_FRAME = bytes.fromhex("0a00000000020a00000000010800") + bytes.fromhex(
-    "45000020000000004011665e0a0000010a00000200350035000c0000deadbeef"
-)
+
+def _frame(payload: bytes) -> bytes:
+    udp = dpkt.udp.UDP(sport=53, dport=54, data=payload, ulen=8 + len(payload))
+    ip = dpkt.ip.IP(src=b"\x0a\0\0\1", dst=b"\x0a\0\0\2", p=17, ttl=64, data=udp, len=28 + len(payload))
+    return bytes(dpkt.ethernet.Ethernet(src=b"\x0a\0\0\0\0\1", dst=b"\x0a\0\0\0\0\2", type=0x800, data=ip))
+
+
+_FRAME = _frame(b"\xde\xad\xbe\xef")
 
 
 def _samples() -> ModuleType:
@@ -78,7 +86,6 @@ async def connection(switch: Any) -> AsyncIterator[Connection]:
     async with await Connection.open(switch.target) as made:
         await made.send(
             SetPacketInFormat(),
-            SetControllerId(1),
             SetAsync(flow_removed=frozenset(range(6))),
             TlvTableMod("clear"),
             TlvTableMod("add", (OVN_GENEVE_TLV,)),
@@ -116,16 +123,26 @@ async def _prepare(connection: Connection) -> None:
     )
 
 
+# Open vSwitch 3.1 takes an exact match on one of these as masked by its own value.
+_MISREAD = ("tun_erspan_ver", "tun_erspan_dir", "tun_erspan_hwid", "tun_gtpu_flags", "tun_gtpu_msgtype")
+
+
+def _as_read(flow: Flow) -> Flow:
+    entries = tuple((name, value, value if name in _MISREAD else mask) for name, value, mask in flow.match)
+    return msgspec.structs.replace(flow, match=normalise(entries))
+
+
 @pytest.mark.parametrize("flow", SAMPLES.flows(), ids=lambda flow: f"{flow.match}-{flow.actions}"[:60])
 async def test_a_flow_read_back_equals_the_flow_sent(connection: Connection, flow: Flow) -> None:
     await _prepare(connection)
     await connection.transact([FlowMod("add", flow)])
-    assert await _dump(connection) == {flow.key: flow}
+    read = _as_read(flow)
+    assert await _dump(connection) == {read.key: read}
 
 
 async def test_all_flows_of_one_bundle_are_read_back(connection: Connection) -> None:
     await _prepare(connection)
-    flows = {flow.key: flow for flow in SAMPLES.flows()}
+    flows = {flow.key: flow for flow in map(_as_read, SAMPLES.flows())}
     await connection.transact([FlowMod("add", flow) for flow in flows.values()])
     assert await _dump(connection) == flows
 
@@ -256,7 +273,7 @@ async def test_a_paused_packet_goes_on_as_the_controller_changed_it(connection: 
     assert (paused.packet, paused.userdata, paused.in_port) == (_FRAME, b"\1\2\3", 2)
     assert paused.field("reg0") == 5
     assert paused.continuation
-    changed = _FRAME[:-4] + b"\xca\xfe\xba\xbe"
+    changed = _frame(b"\xca\xfe\xba\xbe")
     await connection.send(Resume(paused, changed, match(reg0=6)))
     after = await _next(connection, PacketIn)
     assert (after.packet, after.userdata, after.table, after.cookie) == (changed, b"after", 1, 44)
@@ -264,11 +281,19 @@ async def test_a_paused_packet_goes_on_as_the_controller_changed_it(connection: 
 
 
 async def test_packets_from_a_port_reach_the_controller(connection: Connection, switch: Any) -> None:
-    await connection.transact([FlowMod("add", Flow(0, 1, match(in_port=3), (Controller(b"u", max_len=20),), 5))])
+    await connection.transact([FlowMod("add", Flow(0, 1, match(in_port=3), (Controller(b"u"),), 5))])
     await asyncio.to_thread(switch.appctl, "netdev-dummy/receive", "p3", _FRAME.hex())
     seen = await _next(connection, PacketIn)
-    assert (seen.in_port, seen.packet, seen.userdata) == (3, _FRAME[:20], b"u")
-    assert seen.full_len >= len(_FRAME)
+    assert (seen.in_port, seen.packet, seen.userdata) == (3, _FRAME, b"u")
+
+
+async def test_a_numbered_controller_gets_only_what_is_sent_to_its_number(connection: Connection) -> None:
+    await connection.send(SetControllerId(7))
+    await connection.transact(
+        [FlowMod("add", Flow(0, 1, (), (Controller(b"other"), Controller(b"mine", controller_id=7))))]
+    )
+    await connection.send(PacketOut(1, (Resubmit(None, 0),), _FRAME))
+    assert (await _next(connection, PacketIn)).userdata == b"mine"
 
 
 async def test_a_conntrack_zone_is_flushed(connection: Connection, switch: Any) -> None:

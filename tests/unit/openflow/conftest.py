@@ -17,14 +17,14 @@ def _ofctl(*words: str, given: bytes) -> str:
 
 
 @pytest.fixture(scope="session")
-def judge() -> Callable[[list[bytes]], list[str]]:
-    """What ovs-ofctl says of each message, without the xid."""
+def judge() -> Callable[..., list[str]]:
+    """What ovs-ofctl says of each message, without the xid; `inside` messages are parts of others, on own lines."""
 
-    def printed(messages: list[bytes]) -> list[str]:
+    def printed(messages: list[bytes], inside: int = 0) -> list[str]:
         text = _ofctl("ofp-parse", "-", given=b"".join(messages))
         parts = re.split(r"^(?=(?:OFP|NX)[A-Z]+_)", text, flags=re.M)[1:]
         found = [re.sub(r" \(OF1\.5\) \(xid=0x[0-9a-f]+\)", "", part).strip() for part in parts]
-        assert len(found) == len(messages), text
+        assert len(found) == len(messages) + inside, text
         return found
 
     return printed

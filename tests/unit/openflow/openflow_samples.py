@@ -163,6 +163,9 @@ _VALUES = {
     "tun_flags": 1,
     "ip_frag": 1,
     "nw_proto": 17,
+    "arp_op": 2,
+    "nsh_mdtype": 1,
+    "tun_erspan_dir": 1,
 }
 
 
@@ -180,6 +183,8 @@ def field_matches() -> list[Match]:
         if field.maskable:
             mask = 0x1000 if field.name == "vlan_vid" else 0x1FFF if field.name == "vlan_tci" else value
             found.append(normalise((*conditions, (field.name, value & mask, mask))))
+        if field.format == "ipv6":
+            found.append(normalise((*conditions, (field.name, 0xFD << 120, 0xFFFF << 112))))
     return found
 
 
