@@ -24,6 +24,7 @@ app = typer.Typer(name="ovine", no_args_is_help=True, help="Virtual networks for
 lab_app = typer.Typer(no_args_is_help=True, help="Several hosts of a cloud on this machine.", **PLAIN)
 app.add_typer(lab_app, name="lab")
 
+
 class Flavour(StrEnum):
     """Whose daemon plays a part."""
 
@@ -126,11 +127,12 @@ def boot(
     network: Annotated[str, typer.Option("--network", metavar="NAME|ID", help="The network of its port.")],
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="The host: h1, h2 …")],
     project: Annotated[str, typer.Option("--project", metavar="NAME|ID", help="The port's project.")] = "",
+    address: Annotated[str, typer.Option("--address", metavar="IP", help="Its address; else one is chosen.")] = "",
     lab: Lab = "",
 ) -> None:
     from ovine.cli import instance_commands
 
-    instance_commands.boot(lab, name, network, host, project)
+    instance_commands.boot(lab, name, network, host, project, address)
 
 
 @app.command("delete", help="End an instance and delete its port." + example("ovine delete web1"))
@@ -142,7 +144,8 @@ def delete(name: Name, lab: Lab = "") -> None:
 
 @app.command(
     "exec",
-    help="Run a command inside an instance.\n\nIts input, output and status are the command's own." + example("ovine exec web1 -- ip route"),
+    help="Run a command inside an instance.\n\nIts input, output and status are the command's own."
+    + example("ovine exec web1 -- ip route"),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def execute(
@@ -202,14 +205,20 @@ def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="cloud, nb, 
 
 @app.command(
     "demo",
-    help="Show what works.\n\nBrings up three hosts, makes two tenants' networks with the same addresses, tries what must "
-    "work and what must not, prints a table, and cleans up. The status is 1 if anything is not as expected."
+    help="Show what works.\n\nBrings up three hosts, makes two tenants' networks with the same addresses, tries what "
+    "must work and what must not, prints a table, and cleans up. The status is 1 if anything is not as expected."
     + example("ovine demo"),
 )
-def demo() -> None:
+def demo(
+    northd: Annotated[Flavour, typer.Option("--northd", metavar="ovine|c", help="Whose northd.")] = Flavour.ovine,
+    controller: Annotated[
+        list[Flavour] | None,
+        typer.Option("--controller", metavar="ovine|c", help="Whose controller; repeat it for a choice per host."),
+    ] = None,
+) -> None:
     from ovine.lab.demo import main as run_demo
 
-    raise typer.Exit(run_demo())
+    raise typer.Exit(run_demo(northd.value, [flavour.value for flavour in controller or [Flavour.ovine]]))
 
 
 # --- the daemons; `ovine.cli.main` hands these over before the tree is even built, so that they start fast

@@ -12,10 +12,10 @@ from ovine.lab.errors import LabError
 from ovine.lab.instance import Instance
 
 
-def boot(lab_name: str, name: str, network: str, host: str, project: str) -> None:
+def boot(lab_name: str, name: str, network: str, host: str, project: str, address: str) -> None:
     lab = choose(lab_name)
     requirements.check()
-    instance = lab.boot(name, network=network, host=host, project=project or None)
+    instance = lab.boot(name, network=network, host=host, project=project or None, address=address or None)
     print(f"{name} is up on {host}: {', '.join(instance.addresses) or 'without an address'}")
 
 

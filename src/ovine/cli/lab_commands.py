@@ -10,7 +10,7 @@ from typing import cast
 from ovine.lab import requirements
 from ovine.lab.errors import LabError
 from ovine.lab.lab import Lab
-from ovine.lab.spec import Flavour, LabSpec, labs_directory
+from ovine.lab.spec import Flavour, LabSpec, labs_directory, spread
 from ovine.lab.store import Store, all_labs
 
 
@@ -18,10 +18,7 @@ def up(name: str, hosts: int, northd: str, controllers: Sequence[str], api: bool
     """Starts a lab, showing each step, and tells how to use it."""
     from rich.console import Console
 
-    if len(controllers) > hosts:
-        raise LabError(f"{len(controllers)} controllers were chosen for {hosts} hosts")
-    chosen = [*controllers, *[controllers[-1]] * (hosts - len(controllers))]
-    lab = Lab(name=name, northd=cast(Flavour, northd), controllers=cast(list[Flavour], chosen), api=api)
+    lab = Lab(name=name, northd=cast(Flavour, northd), controllers=spread(controllers, hosts), api=api)
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     with console.status("starting") as status:

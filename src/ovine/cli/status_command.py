@@ -37,7 +37,8 @@ def render(state: Facts, name: str, console: Console) -> None:
         row = [host.name, host.controller, host.switch, f"{host.up}/{host.bound}", f"{host.nb_cfg}{behind}"]
         table.add_row(*row, style=None if host.registered else "red")
     console.print(table)
-    console.print(f"northd: {state.northd}")
+    for daemon, version in state.daemons.items():
+        console.print(f"{daemon}: {version}")
     console.print(f"logical switch ports: {state.ports_up} of {state.ports} up")
     console.print(f"changes: nb_cfg {state.nb_cfg}, in the southbound {state.sb_cfg}, on all hosts {state.hv_cfg}")
     for process in state.ended:

@@ -122,9 +122,16 @@ class Cloud:
         names = ", ".join(sorted({network["name"] for network in networks})) or "none"
         raise LabError(f"no network {name_or_id}: there are {names}")
 
-    def create_port(self, name: str, network: Mapping[str, Any], host: str, project_id: str | None) -> dict[str, Any]:
+    def create_port(
+        self,
+        name: str,
+        network: Mapping[str, Any],
+        host: str,
+        project_id: str | None = None,
+        address: str | None = None,
+    ) -> dict[str, Any]:
         """A port as Nova makes one for an instance: with the host that it is to be bound to."""
-        body = {
+        body: dict[str, Any] = {
             "name": name,
             "network_id": network["id"],
             "project_id": project_id or network["project_id"],
@@ -132,6 +139,8 @@ class Cloud:
             "device_id": name,
             "device_owner": "compute:lab",
         }
+        if address is not None:
+            body["fixed_ips"] = [{"ip_address": address}]
         return dict(self.post("ports", {"port": body})["port"])
 
     def configure(self, instance: Instance, port: Mapping[str, Any]) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ovine.lab import control
@@ -49,7 +50,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Facts:
-    northd: str
+    daemons: Mapping[str, str]
+    """The version of each central daemon, by name."""
     hosts: tuple[HostFacts, ...]
     nb_cfg: int
     sb_cfg: int
@@ -68,7 +70,7 @@ def read(lab: Lab) -> Facts:
     ports = north.rows(nb.LogicalSwitchPort).values()
     ended = {process.name for process in lab.processes.recorded()} - _living(lab) - _deleted(lab)
     return Facts(
-        northd=_version(lab, "northd", None),
+        daemons={name: _version(lab, name) for name in ("northd", *(("plugin", "api") if lab.spec.api else ()))},
         hosts=tuple(_host(lab, host, south) for host in lab.spec.hosts),
         nb_cfg=glob.nb_cfg,
         sb_cfg=glob.sb_cfg,
@@ -121,7 +123,7 @@ def _host(lab: Lab, host: Host, south: Replica) -> HostFacts:
     count = _ports_of(chassis.uuid, south) if chassis else Counter()
     return HostFacts(
         name=host.name,
-        controller=_version(lab, "controller", host),
+        controller=_version(lab, f"{host.name}-controller"),
         switch=_switch_version(lab, host),
         registered=chassis is not None,
         bound=count["bound"],
@@ -139,21 +141,23 @@ def _ports_of(chassis: Uuid, south: Replica) -> Counter[str]:
     return count
 
 
-def _ask(lab: Lab, part: str, host: Host | None, command: str) -> str:
-    """A control command's answer. LabError if the daemon does not run or refuses."""
-    name = f"{host.name}-{part}" if host else part
+def _socket(lab: Lab, name: str) -> Path:
+    """The control socket of one of the lab's daemons. LabError if it does not run."""
     process = lab.processes.find(name)
     if process is None:
         raise LabError(f"{name} does not run")
-    spec = lab.spec
-    socket = spec.controller_socket(host, process.pid) if host else spec.northd_socket(process.pid)
-    return control.call(socket, command)
+    if name == "northd":
+        return lab.spec.northd_socket(process.pid)
+    for host in lab.spec.hosts:
+        if name == f"{host.name}-controller":
+            return lab.spec.controller_socket(host, process.pid)
+    return lab.spec.central / f"{name}.ctl"
 
 
-def _version(lab: Lab, part: str, host: Host | None) -> str:
-    """The first line that a daemon says of itself, without its own name."""
+def _version(lab: Lab, name: str) -> str:
+    """The first line that a daemon says of itself."""
     try:
-        lines = _ask(lab, part, host, "version").splitlines()
+        lines = control.call(_socket(lab, name), "version").splitlines()
     except LabError:
         return "down"
     return lines[0] if lines else "unknown"
@@ -170,12 +174,12 @@ def _switch_version(lab: Lab, host: Host) -> str:
 def _failures(lab: Lab) -> list[Failure]:
     """What our own daemons report on `ovine/failures`: one JSON object a line. The C daemons have no such command."""
     found = []
-    parts: list[tuple[str, Host | None]] = [("northd", None)] if lab.spec.northd == "ovine" else []
-    parts += [("controller", host) for host in lab.spec.hosts if host.controller == "ovine"]
-    for part, host in parts:
-        name = f"{host.name}-{part}" if host else part
+    names = ["northd"] if lab.spec.northd == "ovine" else []
+    names += ["plugin"] if lab.spec.api else []
+    names += [f"{host.name}-controller" for host in lab.spec.hosts if host.controller == "ovine"]
+    for name in names:
         try:
-            answer = _ask(lab, part, host, "ovine/failures")
+            answer = control.call(_socket(lab, name), "ovine/failures")
         except LabError as error:
             found.append(Failure(name, "", "", str(error)))
             continue

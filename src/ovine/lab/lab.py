@@ -184,17 +184,25 @@ class Lab:
         return Cloud(clouds[central.ADMIN_CLOUD])
 
     def boot(
-        self, name: str, *, network: str, host: str, project: str | None = None, timeout: float = 30.0
+        self,
+        name: str,
+        *,
+        network: str,
+        host: str,
+        project: str | None = None,
+        address: str | None = None,
+        timeout: float = 30.0,
     ) -> Instance:
         """A new instance on a port made through the API, ACTIVE and with its addresses.
 
-        `network` and `project` are names or ids; the port belongs to the network's project unless another is given.
+        `network` and `project` are names or ids; the port belongs to the network's project unless another is given,
+        and has an address of the API's choice unless `address` is one.
         """
         cloud, chosen = self.cloud, self.spec.host(host)
         self.store.check_new_instance(name)
         project_id = cloud.project_id(project) if project else None
         target = cloud.network(network, project_id)
-        port = cloud.create_port(name, target, chosen.name, project_id)
+        port = cloud.create_port(name, target, chosen.name, project_id, address)
         try:
             instance = self.plug(
                 name, host=host, port_id=port["id"], mac=port["mac_address"], network=target["name"], owned_port=True

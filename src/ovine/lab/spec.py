@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from ovine.lab.errors import LabError
 
@@ -36,6 +37,13 @@ _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 def labs_directory() -> Path:
     """Where the labs of this machine are: $OVINE_LAB_DIR, else /run/ovine-lab."""
     return Path(os.environ.get("OVINE_LAB_DIR") or "/run/ovine-lab")
+
+
+def spread(chosen: Sequence[str], hosts: int) -> tuple[Flavour, ...]:
+    """One flavour per host; the last that was chosen goes on for the hosts that are left. LabError for too many."""
+    if len(chosen) > hosts:
+        raise LabError(f"{len(chosen)} controllers were chosen for {hosts} hosts")
+    return cast("tuple[Flavour, ...]", (*chosen, *[chosen[-1]] * (hosts - len(chosen))))
 
 
 @dataclass(frozen=True)

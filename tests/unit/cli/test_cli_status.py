@@ -12,7 +12,7 @@ from ovine.cli.status_command import is_well, render
 from ovine.lab.facts import Facts, Failure, HostFacts
 
 HOST = HostFacts("h1", "ovn-controller 23.03.1", "3.1.0", True, 2, 1, 4)
-WELL = Facts("ovn-northd 23.03.1", (HOST,), 5, 5, 4, 2, 1, (), ())
+WELL = Facts({"northd": "ovn-northd 23.03.1"}, (HOST,), 5, 5, 4, 2, 1, (), ())
 RULE = Failure("northd", "dhcp", "port-7", "no such subnet")
 
 

@@ -1,0 +1,20 @@
+"""Frames that an instance may forge. Tests: tests/unit/lab/test_traffic.py."""
+
+from __future__ import annotations
+
+import socket
+
+from dpkt.ethernet import ETH_TYPE_IP, Ethernet
+from dpkt.icmp import ICMP, ICMP_ECHO
+from dpkt.ip import IP, IP_PROTO_ICMP
+
+
+def mac_bytes(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def echo_request(eth_src: str, eth_dst: str, ip_src: str, ip_dst: str, payload: bytes = b"ovine") -> bytes:
+    """An ICMP echo request in an Ethernet frame, with correct lengths and checksums (RFC 791, RFC 792)."""
+    echo = ICMP(type=ICMP_ECHO, data=ICMP.Echo(id=0x6F76, seq=1, data=payload))
+    packet = IP(src=socket.inet_aton(ip_src), dst=socket.inet_aton(ip_dst), p=IP_PROTO_ICMP, ttl=64, data=echo)
+    return bytes(Ethernet(src=mac_bytes(eth_src), dst=mac_bytes(eth_dst), type=ETH_TYPE_IP, data=packet))
