@@ -12,22 +12,23 @@ is touched. Tests: tests/lab/.
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from ovine.lab import central, commands, fabric, netns, requirements
+from ovine.lab import central, commands, control, fabric, netns, requirements
 from ovine.lab.cloud import Cloud
 from ovine.lab.dhcp import INTERFACE
 from ovine.lab.endpoint import Endpoint
 from ovine.lab.errors import LabError, LabTimeout
 from ovine.lab.instance import Instance
-from ovine.lab.processes import Processes, inside_namespaces
+from ovine.lab.processes import Process, Processes, inside_namespaces, wait_until_gone
 from ovine.lab.spec import Flavour, Host, LabSpec
 from ovine.lab.store import InstanceRecord, Store
-from ovine.lab.tools import database_tool
+from ovine.lab.tools import database_tool, run
 
 Progress = Callable[[str], None]
 
@@ -135,6 +136,35 @@ class Lab:
         )
         fabric.wait_for_socket(self.processes, process, self.spec.controller_socket(host, process.pid))
 
+    def stop_controller(self, host: Host, *, restart: bool = True, kill: bool = False) -> None:
+        """Ends a host's controller: with `exit`, which keeps its state in the databases if `restart`; or by SIGKILL."""
+        process = self._controller(host)
+        if kill:
+            self.processes.signal(process, signal.SIGKILL)
+        else:
+            words = ["--restart"] if restart else []
+            control.call(self.spec.controller_socket(host, process.pid), "exit", *words, timeout=15.0)
+        wait_until_gone([process], 15.0)
+        if process.alive:
+            raise LabTimeout(f"{process.name} did not end", self.processes.tail(process.name))
+
+    def ask_controller(self, host: Host, command: str, *words: str) -> str:
+        """A control command of ovn-controller(8), like "recompute"."""
+        return control.call(self.spec.controller_socket(host, self._controller(host).pid), command, *words)
+
+    def ask_northd(self, command: str, *words: str) -> str:
+        """A control command of ovn-northd(8)."""
+        return control.call(self.spec.northd_socket(self._running("northd").pid), command, *words)
+
+    def _controller(self, host: Host) -> Process:
+        return self._running(f"{host.name}-controller")
+
+    def _running(self, name: str) -> Process:
+        process = self.processes.find(name)
+        if process is None:
+            raise LabError(f"{name} does not run", self.processes.tail(name))
+        return process
+
     def wait_for_chassis(self, host: Host, timeout: float = 30.0) -> None:
         """Returns when the host is registered in the southbound database."""
         try:
@@ -168,6 +198,12 @@ class Lab:
     def vsctl(self, host: str, *arguments: str, timeout: float = 15.0) -> str:
         """ovs-vsctl(8) on a host; returns when its switch has taken the change."""
         return fabric.vsctl(self.spec, self.spec.host(host), list(arguments), timeout)
+
+    def flows(self, host: Host) -> list[str]:
+        """The OpenFlow flows of a host's br-int in the words of ovs-ofctl(8), without counters, sorted."""
+        bridge = f"unix:{self.spec.host_directory(host)}/br-int.mgmt"
+        shown = run(["ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "dump-flows", bridge])
+        return sorted(line.strip() for line in shown.splitlines() if "actions=" in line)
 
     def sync(self, timeout: float = 30.0) -> None:
         """Returns when all hosts have applied everything that is in the northbound database."""
