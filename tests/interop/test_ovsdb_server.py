@@ -154,6 +154,22 @@ async def test_a_transaction_that_waits_too_long_is_canceled(server):
         assert not one.replica.rows(Parent)
 
 
+async def test_a_transaction_whose_caller_is_canceled_is_canceled_too(server):
+    async with relay(server.socket) as link, client(link.remote) as one, client(server.remote) as two:
+        txn = Transaction()
+        txn.wait(Parent, [("name", "==", "x")], ["name"], [{"name": "x"}], timeout=100_000)
+        txn.insert(Parent(name="y"))
+        waiting = asyncio.create_task(one.transact(txn))
+        await until(lambda: len(link.asked("transact")) == 1, "the request is on its way")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await one.barrier()
+        await commit(two, lambda t: t.insert(Parent(name="x")))
+        await one.barrier()
+        assert [row.name for row in one.replica.rows(Parent).values()] == ["x"]
+
+
 async def test_a_wait_goes_on_when_another_client_makes_it_true(server):
     async with client(server.remote) as one, client(server.remote) as two:
         txn = Transaction()

@@ -182,7 +182,13 @@ class Client:
         return Outcome(given.results, _renamed(txn, given.results)) if self._standing.named_uuids else given
 
     async def _answer(self, link: _Link, id: int, reply: asyncio.Future[Any], limit: float | None) -> Any:
-        done, _ = await asyncio.wait([reply], timeout=limit)
+        try:
+            done, _ = await asyncio.wait([reply], timeout=limit)
+        except asyncio.CancelledError:
+            # The caller is gone; a transaction that still waits must not happen behind its back.
+            link.session.cancel(id)
+            link.flush()
+            raise
         if not done:
             link.session.cancel(id)
             link.flush()

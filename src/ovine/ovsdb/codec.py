@@ -85,13 +85,18 @@ _ATOMS: dict[str, Decode] = {
 }
 
 
+def _encode_uuid(value: Any) -> list[str]:
+    if value.__class__ is not str or len(value) != 36:
+        _refuse(value, "a uuid")
+    return ["uuid", value]
+
+
+_ENCODE_ATOMS: dict[str, Encode] = {**_ATOMS, "uuid": _encode_uuid}
+
+
 def encode_atom(kind: str, value: Any) -> Any:
     """One atom to JSON. Raises ValueError if `value` is not of that kind."""
-    if kind == "uuid":
-        if value.__class__ is not str or len(value) != 36:
-            _refuse(value, "a uuid")
-        return ["uuid", value]
-    return _ATOMS[kind](value)
+    return _ENCODE_ATOMS[kind](value)
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------
@@ -209,27 +214,32 @@ def diff_map(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Map[Any, Any]:
 
 def encoder(column: Column) -> Encode:
     """From a row's value to JSON; an iterable serves for a set and a mapping for a map. Raises ValueError."""
-    kind = column.key.kind
+    atom = _ENCODE_ATOMS[column.key.kind]
     if column.value is not None:
-        value_kind = column.value.kind
-
-        def encode_map(value: Any) -> Any:
-            if not isinstance(value, Mapping):
-                _refuse(value, "a map")
-            return ["map", [[encode_atom(kind, k), encode_atom(value_kind, v)] for k, v in value.items()]]
-
-        return encode_map
+        return _map_encoder(atom, _ENCODE_ATOMS[column.value.kind])
     if column.is_scalar:
-        return lambda value: encode_atom(kind, value)
+        return atom
     if column.is_optional:
-        return lambda value: ["set", []] if value is None else encode_atom(kind, value)
+        return lambda value: ["set", []] if value is None else atom(value)
+    return _set_encoder(atom)
 
-    def encode_set(value: Any) -> Any:
+
+def _set_encoder(atom: Encode) -> Encode:
+    def encode(value: Any) -> Any:
         if isinstance(value, str) or not isinstance(value, Iterable):
             _refuse(value, "a tuple")
-        return ["set", [encode_atom(kind, member) for member in value]]
+        return ["set", [atom(member) for member in value]]
 
-    return encode_set
+    return encode
+
+
+def _map_encoder(key: Encode, value: Encode) -> Encode:
+    def encode(pairs: Any) -> Any:
+        if not isinstance(pairs, Mapping):
+            _refuse(pairs, "a map")
+        return ["map", [[key(k), value(v)] for k, v in pairs.items()]]
+
+    return encode
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------

@@ -50,6 +50,26 @@ def encode_column(table: type[Row], column: Column, value: Any) -> Any:
         raise ValueError(f"table {table.spec.name}, column {column.name}: {error}") from None
 
 
+def encode_row(row: Row) -> dict[str, Any]:
+    """The columns of a row that differ from their types' defaults. Raises ValueError that names the column."""
+    wire: dict[str, Any] = {}
+    name = ""
+    try:
+        for name, attribute, default, encode in _fields(type(row)):
+            value = getattr(row, attribute)
+            if value != default:
+                wire[name] = encode(value)
+    except ValueError as error:
+        raise ValueError(f"table {type(row).spec.name}, column {name}: {error}") from None
+    return wire
+
+
+@cache
+def _fields(table: type[Row]) -> tuple[tuple[str, str, Any, Encode], ...]:
+    columns = table.spec.columns.values()
+    return tuple((column.name, column.attribute, column.default, encoder(column)) for column in columns)
+
+
 def encode_part(table: type[Row], column: Column, value: Any) -> Any:
     """Like `encode_column`, but one member of a set may stand alone, and JSON (a list) is passed on."""
     if isinstance(value, list):

@@ -44,7 +44,7 @@ class Plan:
 
 
 def monitors_of(database: Database, wanted: Iterable[Monitor | type[Row]] | None) -> dict[str, Monitor]:
-    """The monitors by table name; None stands for every declared table. Raises ValueError for a foreign table."""
+    """The monitors by table name; None stands for every declared table. Raises ValueError for what is not declared."""
     if wanted is None:
         wanted = [table.row for table in database.tables.values()]
     monitors: dict[str, Monitor] = {}
@@ -55,6 +55,8 @@ def monitors_of(database: Database, wanted: Iterable[Monitor | type[Row]] | None
             raise ValueError(f"table {spec.name} is not one of database {database.name}")
         if spec.name in monitors:
             raise ValueError(f"table {spec.name} is monitored twice; give it one Monitor")
+        for column in monitor.columns or ():
+            column_of(monitor.table, column)
         monitors[spec.name] = monitor
     return monitors
 

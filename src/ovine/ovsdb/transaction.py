@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from ovine.model.base import NO_UUID, Row, Uuid
 from ovine.ovsdb.codec import TableCodec, table_codec
-from ovine.ovsdb.conditions import Where, column_of, columns_in, encode_column, encode_part, encode_where
+from ovine.ovsdb.conditions import Where, column_of, columns_in, encode_column, encode_part, encode_row, encode_where
 from ovine.ovsdb.errors import ProtocolError, TransactionError
 from ovine.ovsdb.plan import Missing
 
@@ -48,13 +48,8 @@ class Transaction:
         Only columns that differ from their type's default are written. `name` makes it known as a named uuid too.
         """
         uuid = Uuid(str(uuids.uuid4())) if row.uuid == NO_UUID else row.uuid
-        table = type(row)
-        values = {
-            column.name: encode_column(table, column, value)
-            for column in table.spec.columns.values()
-            if (value := getattr(row, column.attribute)) != column.default
-        }
-        operation: dict[str, Any] = {"op": "insert", "table": table.spec.name, "uuid": uuid, "row": values}
+        values = encode_row(row)
+        operation: dict[str, Any] = {"op": "insert", "table": row.spec.name, "uuid": uuid, "row": values}
         if name is not None:
             operation["uuid-name"] = name
         self._add(operation)
