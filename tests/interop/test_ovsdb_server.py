@@ -317,6 +317,72 @@ async def test_rows_come_and_go_with_the_conditions(server):
                 one.set_condition(Child, [("colour", "==", "red")])
 
 
+walks = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.sampled_from("abcde"), st.integers(0, 3)),
+        st.tuples(st.just("delete"), st.sampled_from("abcde"), st.just(0)),
+        st.tuples(st.just("watch"), st.sets(st.sampled_from("abcde"), max_size=3), st.just(0)),
+        st.tuples(st.just("cut"), st.just(""), st.just(0)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=walks)
+def test_on_any_walk_the_replica_is_what_the_conditions_select(server, steps):
+    """Writes by one client, changes of condition by another, in any order, without waiting between them."""
+
+    async def run() -> None:
+        held: dict[Uuid, Any] = {}
+
+        def follow(batch: Batch) -> None:
+            for _, uuid, old, new in batch:
+                assert held.get(uuid) == old != new
+                if new is None:
+                    del held[uuid]
+                else:
+                    held[uuid] = new
+
+        async with (
+            relay(server.socket) as link,
+            client(server.remote) as writer,
+            client(link.remote, monitors=[Monitor(Thing, where=[False])]) as one,
+        ):
+            await commit(writer, lambda t: t.delete_where(Thing, []))
+            one.subscribe(follow)
+            watched: set[str] = set()
+            for kind, what, number in steps:
+                if kind == "watch":
+                    watched = what
+                    one.set_condition(Thing, [("string", "==", name) for name in sorted(what)] or [False])
+                elif kind == "cut":
+                    link.cut()
+                else:
+                    txn = Transaction()
+                    txn.delete_where(Thing, [("string", "==", what)])
+                    if kind == "write":
+                        txn.insert(Thing(string=what, integer=number))
+                    await writer.transact(txn)
+            await one.condition_applied()
+            await one.ready(DEADLINE)
+            await settle(one)
+            everything = writer.replica.rows(Thing)
+            assert held == dict(one.replica.rows(Thing))
+            assert held == {uuid: row for uuid, row in everything.items() if row.string in watched}
+
+    asyncio.run(run())
+
+
+async def settle(client: Client) -> None:
+    """A barrier that outlasts a connection which is just breaking."""
+    while True:
+        try:
+            return await client.barrier()
+        except NotConnected:
+            await client.ready(DEADLINE)
+
+
 async def test_a_row_that_stops_to_match_leaves_the_replica(server):
     async with (
         client(server.remote) as writer,
