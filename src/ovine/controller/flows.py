@@ -9,7 +9,7 @@ Tests: tests/unit/controller/.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ovine.engine import Emit, Engine, Relation
 from ovine.model.base import Uuid
@@ -55,4 +55,4 @@ def clashes(engine: Engine) -> list[FlowKey]:
     """Keys for which rules want different actions, in a stable order."""
     store = engine.table(FLOWS)
     different = (key for key in store.conflicts if len({body.actions for body in store.rivals[key].values()}) > 1)
-    return sorted(different)  # type: ignore[type-var, arg-type]
+    return sorted(cast("list[FlowKey]", list(different)))

@@ -1,0 +1,378 @@
+"""Logical actions to OpenFlow actions.
+
+Flow control is `resubmit`: `next;` runs the next logical table, `output;` what comes after the pipeline. Calls like
+`get_arp(…)` run a subroutine table whose arguments lie in fixed registers; arguments that are elsewhere are moved there
+and back on the switch's stack. What only the controller can do becomes a `controller` action whose userdata says what
+(`ovine.controller.services`). An action that has no entry in `_ENCODERS` is refused by name.
+
+Sources: ovn-sb(5), "actions"; ovs-actions(7). Tests: tests/unit/controller/test_actions.py, cases in
+tests/cases/controller/actions.txt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ovine import openflow as of
+from ovine.controller import tables as t
+from ovine.controller.environment import is_switch, port_key
+from ovine.controller.services import Opcode, UnsupportedAction, Userdata, services
+from ovine.engine import Reader
+from ovine.language import actions as act
+from ovine.language import openflow_subfield
+from ovine.language.action_printer import format_actions
+from ovine.language.symbols import FIELDS, Subfield
+from ovine.model.base import Uuid
+from ovine.openflow.action_codec import encode_actions as openflow_bytes
+
+Encoded = tuple[of.Action, ...]
+Place = tuple[str, int, int]
+"""(field as in ovs-fields(7), lowest bit, number of bits)."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where actions run: a table of a pipeline of a datapath. `meter_id` limits what goes to the controller."""
+
+    q: Reader
+    datapath: Uuid
+    pipeline: act.Pipeline
+    table: int
+    meter_id: int | None = None
+
+    def next_table(self) -> int:
+        """The OpenFlow table after this one."""
+        return t.logical_table(self.pipeline, self.table + 1)
+
+    def zone(self) -> Place:
+        """The conntrack zone of the packet: the port's in a switch, the router's DNAT zone in a router."""
+        return (t.ZONE if is_switch(self.q, self.datapath) else t.DNAT_ZONE, 0, 16)
+
+
+def encode(actions: Iterable[act.Action], scope: Scope) -> Encoded:
+    """The OpenFlow actions; UnsupportedAction if one cannot be carried out, ValueError if one makes no sense."""
+    encoded: list[of.Action] = []
+    for action in actions:
+        encoder = _ENCODERS.get(type(action))
+        if encoder is None:
+            raise UnsupportedAction(f"the action {_word(action)} is not supported")
+        encoded += encoder(action, scope)
+    return tuple(encoded)
+
+
+def _word(action: act.Action) -> str:
+    text = format_actions((action,))
+    head = text.partition("(")[0].partition("{")[0]
+    return repr(head.rpartition("=")[2].strip(" ;") or text)
+
+
+# --- flow control -----------------------------------------------------------------------------------------------------
+
+
+def _output(action: act.Output, scope: Scope) -> Encoded:
+    del action
+    return (of.Resubmit(table=t.REMOTE_OUTPUT if scope.pipeline == "ingress" else t.SAVE_INPORT),)
+
+
+def _next(action: act.Next, scope: Scope) -> Encoded:
+    table = scope.table + 1 if action.table is None else action.table
+    return (of.Resubmit(table=t.logical_table(action.pipeline or scope.pipeline, table)),)
+
+
+def _clone(action: act.Clone, scope: Scope) -> Encoded:
+    return (of.Clone(encode(action.actions, scope)),)
+
+
+def _drop(action: act.Drop, scope: Scope) -> Encoded:
+    del action, scope
+    return ()
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def _set(action: act.Set, scope: Scope) -> Encoded:
+    name, offset, bits = openflow_subfield(action.dst)
+    if isinstance(action.value, str):
+        key = port_key(scope.q, scope.datapath, action.value) if action.value else 0
+        return (of.SetField(name, key or 0),)
+    value, mask = action.value.value, action.value.mask
+    ones = (1 << bits) - 1 if mask is None else mask
+    return (of.SetField(name, value << offset, ones << offset),)
+
+
+def _copy(src: Place, dst: Place) -> of.Action:
+    return of.Move(src[0], src[1], dst[0], dst[1], dst[2])
+
+
+def _move(action: act.Move, scope: Scope) -> Encoded:
+    del scope
+    return (_copy(openflow_subfield(action.src), openflow_subfield(action.dst)),)
+
+
+def _exchange(action: act.Exchange, scope: Scope) -> Encoded:
+    del scope
+    left, right = openflow_subfield(action.left), openflow_subfield(action.right)
+    return of.Push(*right), of.Push(*left), of.Pop(*right), of.Pop(*left)
+
+
+def _push(action: act.Push, scope: Scope) -> Encoded:
+    del scope
+    return (of.Push(*openflow_subfield(action.field)),)
+
+
+def _pop(action: act.Pop, scope: Scope) -> Encoded:
+    del scope
+    return (of.Pop(*openflow_subfield(action.field)),)
+
+
+def _dec_ttl(action: act.DecTtl, scope: Scope) -> Encoded:
+    del action, scope
+    return (of.DecTtl(),)
+
+
+def _check_pkt_larger(action: act.CheckPktLarger, scope: Scope) -> Encoded:
+    del scope
+    return (of.CheckPktLarger(action.length, openflow_subfield(action.dst)),)
+
+
+def _set_queue(action: act.SetQueue, scope: Scope) -> Encoded:
+    del scope
+    return (of.SetQueue(action.queue),)
+
+
+def _reads(field: str, bits: int) -> Encoder:
+    """An action that copies bits of a field that the language has no symbol for."""
+
+    def encoder(action: Any, scope: Scope) -> Encoded:
+        del scope
+        return (_copy((field, 0, bits), openflow_subfield(action.dst)),)
+
+    return encoder
+
+
+# --- connection tracking ----------------------------------------------------------------------------------------------
+
+
+def _ct_next(action: act.CtNext, scope: Scope) -> Encoded:
+    register = {None: scope.zone()[0], "dnat": t.DNAT_ZONE, "snat": t.SNAT_ZONE}[action.zone]
+    return (of.Ct(zone=(register, 0, 16), table=scope.next_table()),)
+
+
+def _ct_clear(action: act.CtClear, scope: Scope) -> Encoded:
+    del action, scope
+    return (of.CtClear(),)
+
+
+def _commit(zone: Place, inner: Encoded) -> Encoded:
+    # nat(src) without an address lets the tracker undo translations of replies, and is free where there is none.
+    return (of.Ct(commit=True, zone=zone, actions=(of.Nat("src"), *inner)),)
+
+
+def _ct_commit(action: act.CtCommit, scope: Scope) -> Encoded:
+    given = (("ct_mark", 32, action.mark), ("ct_label", 128, action.label))
+    inner = [
+        of.SetField(name, value.value, (1 << bits) - 1 if value.mask is None else value.mask)
+        for name, bits, value in given
+        if value is not None
+    ]
+    return _commit(scope.zone(), tuple(inner))
+
+
+def _ct_commit_block(action: act.CtCommitBlock, scope: Scope) -> Encoded:
+    return _commit(scope.zone(), encode(action.actions, scope))
+
+
+def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
+    if action.backends:
+        raise UnsupportedAction(f"the action '{action.word}' with backends is not supported")
+    return (of.Ct(zone=scope.zone(), table=scope.next_table(), actions=(of.Nat(),)),)
+
+
+# --- subroutines ------------------------------------------------------------------------------------------------------
+
+
+def _call(arguments: Iterable[tuple[Subfield, str]], run: Encoded) -> Encoded:
+    """Runs actions that expect each argument as the whole of an OpenFlow field; these fields are as before afterwards."""
+    moved = [(openflow_subfield(given), (field, 0, given.width)) for given, field in arguments]
+    moved = [(given, place) for given, place in moved if given != place]
+    save = [of.Push(*place) for _, place in moved]
+    load = [of.Push(*given) for given, _ in moved] + [of.Pop(*place) for _, place in reversed(moved)]
+    return (*save, *load, *run, *(of.Pop(*place) for _, place in reversed(moved)))
+
+
+def _flag_result(arguments: Iterable[tuple[Subfield, str]], table: int, flag: int, dst: Subfield) -> Encoded:
+    """A call that answers with one bit of the flags."""
+    clear = of.SetField(t.FLAGS, 0, 1 << flag)
+    answer = _copy((t.FLAGS, flag, 1), openflow_subfield(dst))
+    return (clear, *_call(arguments, (of.Resubmit(table=table),)), answer)
+
+
+def _check_in_port_sec(action: act.CheckInPortSec, scope: Scope) -> Encoded:
+    del scope
+    return _flag_result((), t.IN_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
+
+
+def _check_out_port_sec(action: act.CheckOutPortSec, scope: Scope) -> Encoded:
+    del scope
+    return _flag_result((), t.OUT_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
+
+
+def _get_fdb(action: act.GetFdb, scope: Scope) -> Encoded:
+    del scope
+    find = (of.SetField(t.OUTPORT, 0), of.Resubmit(table=t.GET_FDB))
+    arguments = ((action.mac, "eth_dst"),)
+    dst = openflow_subfield(action.dst)
+    if dst == (t.OUTPORT, 0, 32):
+        return _call(arguments, find)
+    outport = (t.OUTPORT, 0, 32)
+    return of.Push(*outport), *_call(arguments, find), _copy(outport, dst), of.Pop(*outport)
+
+
+def _lookup_fdb(action: act.LookupFdb, scope: Scope) -> Encoded:
+    del scope
+    arguments = ((action.port, t.INPORT), (action.mac, "eth_src"))
+    return _flag_result(arguments, t.LOOKUP_FDB, t.LOOKUP_FDB_HIT, action.dst)
+
+
+def _get_mac(action: act.GetArp | act.GetNd, scope: Scope) -> Encoded:
+    del scope
+    run = (of.SetField("eth_dst", 0), of.Resubmit(table=t.GET_MAC))
+    return _call(((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip))), run)
+
+
+def _lookup_mac(action: act.LookupArp | act.LookupNd, scope: Scope) -> Encoded:
+    del scope
+    arguments = ((action.port, t.INPORT), (action.ip, _ip_register(action.ip)), (action.mac, "eth_src"))
+    return _flag_result(arguments, t.LOOKUP_MAC, t.LOOKUP_MAC_HIT, action.dst)
+
+
+def _lookup_mac_ip(action: act.LookupArpIp | act.LookupNdIp, scope: Scope) -> Encoded:
+    """The table that knows neighbours by address sets eth_dst, which must come back unharmed, and says that it did."""
+    del scope
+    arguments = ((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip)))
+    found = _flag_result(arguments, t.GET_MAC, t.LOOKUP_MAC_HIT, action.dst)
+    return of.Push("eth_dst", 0, 48), *found, of.Pop("eth_dst", 0, 48)
+
+
+def _ip_register(ip: Subfield) -> str:
+    return "reg0" if ip.width == 32 else "xxreg0"
+
+
+# --- the controller ---------------------------------------------------------------------------------------------------
+
+
+def _to_controller(scope: Scope, userdata: Userdata) -> of.Action:
+    return of.Controller(userdata.encode(), pause=userdata.result is not None, meter_id=scope.meter_id)
+
+
+def _service(opcode: Opcode) -> Encoder:
+    """An action that a service carries out; with a result, the packet waits for it."""
+
+    def encoder(action: Any, scope: Scope) -> Encoded:
+        service = services().get(opcode)
+        if service is None:
+            raise UnsupportedAction(f"the action {_word(action)} is not supported")
+        result = getattr(action, "dst", None)
+        where = openflow_subfield(result)[:2] if result is not None else None
+        return (_to_controller(scope, Userdata(opcode, where, service.payload(scope.q, action))),)
+
+    return encoder
+
+
+def _learn(opcode: Opcode) -> Encoder:
+    """`put_…(port, …)`: the controller finds port, address and MAC in fixed places."""
+
+    def encoder(action: Any, scope: Scope) -> Encoded:
+        arguments = [(action.port, t.INPORT), (action.mac, "eth_src")]
+        if not isinstance(action, act.PutFdb):
+            arguments.insert(1, (action.ip, _ip_register(action.ip)))
+        return _call(arguments, _service(opcode)(action, scope))
+
+    return encoder
+
+
+def _maker(opcode: Opcode) -> Encoder:
+    """A block for a new packet: the block travels as OpenFlow actions, to be run on what the controller makes."""
+
+    def encoder(action: Any, scope: Scope) -> Encoded:
+        if opcode not in services():
+            raise UnsupportedAction(f"the action {_word(action)} is not supported")
+        inner = openflow_bytes(encode(action.actions, scope))
+        return (_to_controller(scope, Userdata(opcode, None, inner)),)
+
+    return encoder
+
+
+def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
+    """Answers to health checks. This controller sends none, so what comes is for nobody."""
+    del action, scope
+    return ()
+
+
+Encoder = Callable[[Any, Scope], Encoded]
+
+_ENCODERS: Final[dict[type[Any], Encoder]] = {
+    act.Output: _output,
+    act.Next: _next,
+    act.Clone: _clone,
+    act.Drop: _drop,
+    act.Set: _set,
+    act.Move: _move,
+    act.Exchange: _exchange,
+    act.Push: _push,
+    act.Pop: _pop,
+    act.DecTtl: _dec_ttl,
+    act.CheckPktLarger: _check_pkt_larger,
+    act.SetQueue: _set_queue,
+    act.CtNext: _ct_next,
+    act.CtClear: _ct_clear,
+    act.CtCommit: _ct_commit,
+    act.CtCommitBlock: _ct_commit_block,
+    act.CtLb: _ct_lb,
+    act.CtNwDst: _reads("ct_nw_dst", 32),
+    act.CtIp6Dst: _reads("ct_ipv6_dst", 128),
+    act.CtTpDst: _reads("ct_tp_dst", 16),
+    act.CtProto: _reads("ct_nw_proto", 8),
+    act.CtStateSave: _reads("ct_state", 8),
+    act.CheckInPortSec: _check_in_port_sec,
+    act.CheckOutPortSec: _check_out_port_sec,
+    act.GetFdb: _get_fdb,
+    act.LookupFdb: _lookup_fdb,
+    act.PutFdb: _learn(Opcode.PUT_FDB),
+    act.GetArp: _get_mac,
+    act.GetNd: _get_mac,
+    act.LookupArp: _lookup_mac,
+    act.LookupNd: _lookup_mac,
+    act.LookupArpIp: _lookup_mac_ip,
+    act.LookupNdIp: _lookup_mac_ip,
+    act.PutArp: _learn(Opcode.PUT_ARP),
+    act.PutNd: _learn(Opcode.PUT_ND),
+    act.Arp: _maker(Opcode.ARP),
+    act.NdNs: _maker(Opcode.ND_NS),
+    act.NdNa: _maker(Opcode.ND_NA),
+    act.NdNaRouter: _maker(Opcode.ND_NA_ROUTER),
+    act.Icmp4: _maker(Opcode.ICMP4),
+    act.Icmp4Error: _maker(Opcode.ICMP4_ERROR),
+    act.Icmp6: _maker(Opcode.ICMP6),
+    act.Icmp6Error: _maker(Opcode.ICMP6_ERROR),
+    act.TcpReset: _maker(Opcode.TCP_RESET),
+    act.SctpAbort: _maker(Opcode.SCTP_ABORT),
+    act.Reject: _maker(Opcode.REJECT),
+    act.PutDhcpOpts: _service(Opcode.PUT_DHCP_OPTS),
+    act.PutDhcpv6Opts: _service(Opcode.PUT_DHCPV6_OPTS),
+    act.PutNdRaOpts: _service(Opcode.PUT_ND_RA_OPTS),
+    act.DnsLookup: _service(Opcode.DNS_LOOKUP),
+    act.HandleDhcpv6Reply: _service(Opcode.HANDLE_DHCPV6_REPLY),
+    act.HandleSvcCheck: _svc_check,
+    act.HandleBfdMsg: _service(Opcode.HANDLE_BFD_MSG),
+    act.BindVport: _service(Opcode.BIND_VPORT),
+    act.Log: _service(Opcode.LOG),
+}
+
+SUPPORTED: Final = frozenset(_ENCODERS)
+"""The kinds of actions that are carried out, some of them only if a service for them is there."""
+
+assert FIELDS["flags"].openflow == t.FLAGS

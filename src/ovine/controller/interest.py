@@ -1,0 +1,94 @@
+"""Which southbound rows this host needs: the conditions of its monitor, as a relation.
+
+Everything about local datapaths, ports that an interface here names or that are bound or reserved for us, and our own rows.
+Conditions follow the ports as they come and go. Small tables that are needed before their use is known (datapaths, chassis,
+encapsulations, address sets, port groups) are replicated whole; so are logical flows of datapath groups, which are few, since
+a flow that moves between groups must not be missing in between.
+
+Tests: tests/unit/controller/test_interest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ovine.controller.config import config
+from ovine.controller.local import INTERFACE_BY_ID, LOCAL_DATAPATHS, chassis
+from ovine.engine import Emit, Reader, Relation, rule
+from ovine.model import sb
+from ovine.model.base import Row, Uuid
+from ovine.ovsdb import Monitor
+
+Clause = tuple[str, str, Any]
+"""(column, operator, value) as `ovine.ovsdb` takes it."""
+
+INTEREST: Relation[tuple[str, Clause], bool] = Relation("monitor condition")
+"""By (table, clause). A conditional table without clauses is empty here."""
+
+WHOLE: Final[tuple[type[Row], ...]] = (
+    sb.SBGlobal,
+    sb.Chassis,
+    sb.Encap,
+    sb.DatapathBinding,
+    sb.LogicalDPGroup,
+    sb.AddressSet,
+    sb.PortGroup,
+    sb.DHCPOptions,
+    sb.DHCPv6Options,
+    sb.Meter,
+    sb.MeterBand,
+)
+CONDITIONAL: Final[tuple[type[Row], ...]] = (
+    sb.ChassisPrivate,
+    sb.ChassisTemplateVar,
+    sb.PortBinding,
+    sb.LogicalFlow,
+    sb.MulticastGroup,
+    sb.MACBinding,
+    sb.StaticMACBinding,
+    sb.FDB,
+    sb.DNS,
+)
+GROUPED: Final[Clause] = ("logical_dp_group", "!=", None)
+
+
+def monitors(monitor_all: bool) -> list[Monitor]:
+    """What to subscribe to at first: of conditional tables nothing, until the conditions are known."""
+    where: list[Any] = [] if monitor_all else [False]
+    return [Monitor(table) for table in WHOLE] + [Monitor(table, where=where) for table in CONDITIONAL]
+
+
+@rule(writes=(INTEREST,))
+def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
+    """Rows that concern this chassis, whatever ports it has."""
+    settings, own = config(q), chassis(q)
+    if settings is None:
+        return
+    for table, column in (("Chassis_Private", "name"), ("Chassis_Template_Var", "chassis")):
+        yield INTEREST((table, (column, "==", settings.chassis)), True)
+    yield INTEREST(("Logical_Flow", GROUPED), True)
+    if own is not None:
+        yield INTEREST(("Port_Binding", ("chassis", "==", own)), True)
+        yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
+
+
+@rule(over=INTERFACE_BY_ID, writes=(INTEREST,))
+def named_ports(q: Reader, name: str) -> Iterator[Emit]:
+    """Ports that an interface names, wherever they are bound."""
+    del q
+    yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
+
+
+@rule(over=LOCAL_DATAPATHS, writes=(INTEREST,))
+def datapath_rows(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    """What belongs to a local datapath."""
+    key = q.get(LOCAL_DATAPATHS, datapath)
+    yield INTEREST(("Logical_Flow", ("logical_datapath", "==", datapath)), True)
+    for table in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
+        yield INTEREST((table, ("datapath", "==", datapath)), True)
+    yield INTEREST(("FDB", ("dp_key", "==", key)), True)
+    yield INTEREST(("DNS", ("datapaths", "includes", (datapath,))), True)
+
+
+RULES = (our_rows, named_ports, datapath_rows)

@@ -1,0 +1,88 @@
+"""Packets that reach the controller: each goes to the service that its userdata names, which answers with messages and rows.
+
+A service that fails costs its own packet only: the failure is counted under the opcode and shown by `ovine/failures`, and a
+packet that was paused goes on with result 0.
+
+Tests: tests/unit/controller/test_packets.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from ovine.controller.services import Opcode, Service, World, decode, services
+from ovine.engine import Failure
+from ovine.model import sb
+from ovine.model.base import Row
+from ovine.openflow import Message, PacketIn, Resume
+from ovine.ovsdb import Replica, Transaction
+
+
+class PacketServices:
+    """Dispatches packet-ins. `learned` are rows that are to be merged into the southbound database."""
+
+    def __init__(self, world: World, registered: Mapping[Opcode, Service] | None = None) -> None:
+        self.handled: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.last_error: dict[str, str] = {}
+        self.learned: dict[tuple[str, ...], Row] = {}
+        self._world = world
+        self._services = services() if registered is None else registered
+
+    def handle(self, packet: PacketIn) -> list[Message]:
+        """What is to be sent for a packet-in; rows that were learned are kept for `add_learned`."""
+        word = "unknown"
+        try:
+            userdata = decode(packet.userdata)
+            word = userdata.opcode.name.lower()
+            service = self._services.get(userdata.opcode)
+            if service is None:
+                raise ValueError("no service is there for it")
+            answer = list(service.handle(packet, userdata, self._world))
+        except Exception as error:
+            self.failed[word] += 1
+            self.last_error[word] = f"{type(error).__name__}: {error}"
+            return [Resume(packet)] if packet.continuation else []
+        self.handled[word] += 1
+        for row in answer:
+            if isinstance(row, Row):
+                self.learned[_key(row)] = row
+        return [message for message in answer if not isinstance(message, Row)]
+
+    def add_learned(self, txn: Transaction, replica: Replica) -> None:
+        """Adds to a transaction what was learned and is not there yet; call it once for each transaction."""
+        learned, self.learned = self.learned, {}
+        for row in learned.values():
+            _merge(txn, replica, row)
+
+    def failures(self) -> list[Failure]:
+        """The opcodes whose services failed, with how often and the last reason."""
+        return [
+            Failure("packet service", word, f"{count} times, last {self.last_error[word]}")
+            for word, count in sorted(self.failed.items())
+        ]
+
+
+def _identity(row: Row) -> Iterator[tuple[str, str | int]]:
+    if isinstance(row, sb.FDB):
+        yield from (("mac", row.mac), ("dp_key", row.dp_key))
+    elif isinstance(row, sb.MACBinding):
+        yield from (("logical_port", row.logical_port), ("ip", row.ip))
+    else:
+        raise TypeError(f"{type(row).__name__} is no table that services may write to")
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return (type(row).spec.name, *(str(value) for _, value in _identity(row)))
+
+
+def _merge(txn: Transaction, replica: Replica, row: Row) -> None:
+    columns = dict(_identity(row))
+    there = replica.index(type(row), *columns).one(*columns.values())
+    if there is None:
+        txn.insert(row)
+    elif isinstance(row, sb.FDB) and there.port_key != row.port_key:  # type: ignore[attr-defined]
+        txn.update(sb.FDB, there.uuid, port_key=row.port_key)
+    elif isinstance(row, sb.MACBinding) and (there.mac, there.timestamp) != (row.mac, row.timestamp):  # type: ignore[attr-defined]
+        txn.update(sb.MACBinding, there.uuid, mac=row.mac, timestamp=row.timestamp)

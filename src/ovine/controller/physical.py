@@ -1,0 +1,212 @@
+"""Between OpenFlow ports and logical ports: where packets come in and go out, on this host and towards others.
+
+Every port of a local datapath is in one of four positions: *here* behind an interface (claimed ports, localports), *here* behind a
+patch port to a provider bridge (localnet), *elsewhere* behind a tunnel, or elsewhere on a network that has a localnet port here, by
+which it is reached. Ports in no position have no flows.
+
+Tests: tests/unit/controller/test_physical.py, tests/cases/controller/physical.txt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from ovine.controller.config import config
+from ovine.controller.flows import FLOWS, bit, flow
+from ovine.controller.local import (
+    CLAIMS,
+    INTERFACE_BY_NAME,
+    LOCAL_DATAPATHS,
+    chassis,
+    localnet,
+    ofport,
+    plugged,
+)
+from ovine.controller.tables import (
+    CHECK_LOOPBACK,
+    DATAPATH,
+    FLAGS,
+    FROM_LOCALPORT,
+    FROM_RAMP,
+    INPORT,
+    LOCAL_ONLY,
+    LOCAL_OUTPUT,
+    LOG_EGRESS,
+    LOG_INGRESS,
+    LOGICAL_TO_PHYSICAL,
+    LOOPBACK,
+    OUTPORT,
+    PHYSICAL_TO_LOGICAL,
+    REMOTE_OUTPUT,
+    SAVE_INPORT,
+)
+from ovine.controller.tunnels import Exit, exit_to, wrap
+from ovine.controller.zones import load_zones
+from ovine.engine import Emit, Reader, query, rule
+from ovine.model import sb
+from ovine.model.base import Uuid
+from ovine.openflow import Action, Entry, Output, Pop, PopVlan, Push, PushVlan, Resubmit, SetField
+
+NOT_YET: Final = frozenset(
+    {"patch", "l3gateway", "l2gateway", "vtep", "chassisredirect", "virtual", "external", "remote"}
+)
+"""Port types of routers, gateways and their like. They have no flows; `ovine/failures` names them."""
+
+
+class Place(NamedTuple):
+    """A port on this host: its key in its datapath, and how packets get to it. `tag` is a localnet's VLAN."""
+
+    datapath: Uuid
+    datapath_key: int
+    key: int
+    name: str
+    kind: str
+    ofport: int
+    tag: int | None = None
+
+
+class UnsupportedPort(ValueError):
+    """A port of a type that this controller does not serve."""
+
+
+@query
+def place(q: Reader, uuid: Uuid) -> Place | None:
+    """Where a port is on this host; None if it is not here, or its datapath is not local."""
+    port = q.get(sb.PortBinding, uuid)
+    if port is None:
+        return None
+    datapath_key = q.get(LOCAL_DATAPATHS, port.datapath)
+    number = _ofport(q, uuid, port) if datapath_key is not None else None
+    if datapath_key is None or number is None:
+        return None
+    tag = port.tag if port.type == "localnet" else None
+    return Place(port.datapath, datapath_key, port.tunnel_key, port.logical_port, port.type, number, tag or None)
+
+
+def _ofport(q: Reader, uuid: Uuid, port: Any) -> int | None:
+    if port.type == "localnet":
+        return _patch_ofport(q, port)
+    if port.type == "localport":
+        behind = plugged(q, port.logical_port)
+        return behind.ofport if behind is not None else None
+    claim = q.get(CLAIMS, uuid)
+    return claim.ofport if claim is not None else None
+
+
+def _patch_ofport(q: Reader, port: Any) -> int | None:
+    settings = config(q)
+    if settings is None or port.options.get("network_name", "") not in settings.bridges:
+        return None
+    for interface in q.find(INTERFACE_BY_NAME, patch_name(settings.bridge, port.logical_port)):
+        return ofport(q, interface)
+    return None
+
+
+def patch_name(near: str, far: str) -> str:
+    """The name of one end of a pair of patch ports."""
+    return f"patch-{near}-to-{far}"
+
+
+@query
+def remote(q: Reader, uuid: Uuid) -> Exit | None:
+    """The tunnel to the chassis where a port is bound; None if that is nowhere, or here."""
+    port = q.get(sb.PortBinding, uuid)
+    if port is None or port.chassis is None or port.chassis == chassis(q) or q.get(CLAIMS, uuid) is not None:
+        return None
+    return exit_to(q, port.chassis, port.encap)
+
+
+# --- flows of one port ------------------------------------------------------------------------------------------------
+
+
+@rule(over=sb.PortBinding, writes=(FLOWS,))
+def port_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """The physical flows of one port of a local datapath."""
+    port = q.row(sb.PortBinding, uuid)
+    datapath_key = q.get(LOCAL_DATAPATHS, port.datapath)
+    if datapath_key is None:
+        return
+    if port.type in NOT_YET:
+        raise UnsupportedPort(f"port {port.logical_port!r}: ports of type {port.type!r} are not supported")
+    here = place(q, uuid)
+    if here is not None:
+        yield from _here(q, uuid, here)
+    elif port.type == "":
+        yield from _elsewhere(q, uuid, port.datapath, datapath_key, port.tunnel_key)
+
+
+def _here(q: Reader, uuid: Uuid, here: Place) -> Iterator[Emit]:
+    to_port: tuple[Entry, ...] = ((OUTPORT, here.key, None), (DATAPATH, here.datapath_key, None))
+    zones = load_zones(q, here.datapath, here.name)
+    yield from _arrivals(uuid, here, zones)
+    yield flow(LOCAL_OUTPUT, 100, to_port, (*zones, Resubmit(table=CHECK_LOOPBACK)), uuid)
+    back = (*to_port, (INPORT, here.key, None), bit(FLAGS, LOOPBACK, 0))
+    yield flow(CHECK_LOOPBACK, 100, back, (), uuid)
+    if here.kind == "localnet":
+        # What must stay on this host must not leave it by the provider's network either.
+        for kept in (LOCAL_ONLY, FROM_LOCALPORT):
+            yield flow(CHECK_LOOPBACK, 160, (*to_port, bit(FLAGS, kept)), (), uuid)
+    yield flow(LOGICAL_TO_PHYSICAL, 100, to_port, _departure(here), uuid)
+
+
+def _arrivals(uuid: Uuid, here: Place, zones: tuple[Action, ...]) -> Iterator[Emit]:
+    here_in: tuple[Entry, ...] = (("in_port", here.ofport, None),)
+    logical: tuple[Action, ...] = (*zones, SetField(DATAPATH, here.datapath_key), SetField(INPORT, here.key))
+    if here.kind == "localport":
+        logical = (*logical, SetField(FLAGS, 1 << FROM_LOCALPORT, 1 << FROM_LOCALPORT))
+    enter = (*logical, Resubmit(table=LOG_INGRESS))
+    if here.kind != "localnet":
+        yield flow(PHYSICAL_TO_LOGICAL, 100, here_in, enter, uuid)
+        return
+    # A tag of this network goes; so does tag 0 of an untagged one, which only carries a priority.
+    tagged = (*here_in, ("vlan_vid", 0x1000 | (here.tag or 0), None))
+    yield flow(PHYSICAL_TO_LOGICAL, 150, tagged, (PopVlan(), *enter), uuid)
+    if here.tag is None:
+        yield flow(PHYSICAL_TO_LOGICAL, 100, here_in, enter, uuid)
+
+
+def _departure(here: Place) -> tuple[Action, ...]:
+    if here.tag is None:
+        return (Output(here.ofport),)
+    return PushVlan(0x8100), SetField("vlan_vid", 0x1000 | here.tag), Output(here.ofport), PopVlan()
+
+
+def _elsewhere(q: Reader, uuid: Uuid, datapath: Uuid, datapath_key: int, key: int) -> Iterator[Emit]:
+    to_port: tuple[Entry, ...] = ((OUTPORT, key, None), (DATAPATH, datapath_key, None))
+    by = localnet(q, datapath)
+    way = place(q, by) if by is not None else None
+    if way is not None:
+        yield flow(LOCAL_OUTPUT, 100, to_port, (SetField(OUTPORT, way.key), Resubmit(table=LOCAL_OUTPUT)), uuid)
+        return
+    found = remote(q, uuid)
+    if found is not None:
+        yield flow(REMOTE_OUTPUT, 100, to_port, wrap(found.type, found.ofport, datapath_key, key), uuid)
+
+
+# --- flows that are always there --------------------------------------------------------------------------------------
+
+
+@rule(writes=(FLOWS,))
+def fixed_flows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
+    """What happens in each table to packets of which nothing special is known."""
+    if config(q) is None:
+        return
+    stay = (Resubmit(table=LOCAL_OUTPUT),)
+    yield flow(PHYSICAL_TO_LOGICAL, 0, (), ())
+    yield flow(REMOTE_OUTPUT, 150, (bit(FLAGS, LOCAL_ONLY),), stay)
+    yield flow(REMOTE_OUTPUT, 150, (bit(FLAGS, FROM_LOCALPORT),), stay)
+    yield flow(REMOTE_OUTPUT, 150, (bit(FLAGS, FROM_RAMP), bit(FLAGS, LOOPBACK, 0)), stay)
+    yield flow(REMOTE_OUTPUT, 0, (), stay)
+    yield flow(LOCAL_OUTPUT, 0, (), ())
+    forget = tuple(SetField(f"reg{n}", 0) for n in range(10))
+    yield flow(CHECK_LOOPBACK, 0, (), (*forget, Resubmit(table=LOG_EGRESS)))
+    # OpenFlow never outputs to a packet's own ingress port, so flags.loopback hides it for a moment.
+    out = Resubmit(table=LOGICAL_TO_PHYSICAL)
+    hidden = (Push("in_port", 0, 16), SetField("in_port", 0), out, Pop("in_port", 0, 16))
+    yield flow(SAVE_INPORT, 100, (bit(FLAGS, LOOPBACK),), hidden)
+    yield flow(SAVE_INPORT, 0, (), (out,))
+    yield flow(LOGICAL_TO_PHYSICAL, 0, (), ())
+
+
+RULES = (port_flows, fixed_flows)

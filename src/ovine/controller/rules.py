@@ -1,0 +1,56 @@
+"""All rules of the controller, and the relations that the daemon carries out.
+
+Tests: tests/unit/controller/, tests/paths/test_controller_walk.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ovine.controller import chassis, interest, local, logical, multicast, patches, physical, services, tunnels, zones
+from ovine.controller.config import Startup
+from ovine.controller.flows import FLOWS, clashes
+from ovine.engine import Engine, Failure, Relation, Rule
+from ovine.model import vs
+from ovine.ovsdb import Monitor
+
+RULES: Final[tuple[Rule, ...]] = (
+    *local.RULES,
+    *zones.RULES,
+    *interest.RULES,
+    *tunnels.RULES,
+    *patches.RULES,
+    *physical.RULES,
+    *multicast.RULES,
+    *logical.RULES,
+    *chassis.RULES,
+    *services.rules(),
+)
+WATCHED: Final[tuple[Relation[Any, Any], ...]] = (FLOWS, interest.INTEREST)
+
+SWITCH_MONITORS: Final = (
+    Monitor(vs.OpenVSwitch, columns=("bridges", "external_ids", "iface_types")),
+    Monitor(
+        vs.Bridge,
+        columns=("name", "ports", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),
+    ),
+    Monitor(vs.Port, columns=("name", "interfaces", "external_ids")),
+    Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport")),
+)
+"""Not the columns that change by themselves all the time, such as statistics."""
+
+
+def new_engine(startup: Startup) -> Engine:
+    """An engine with the controller's rules, told how the process was started."""
+    engine = Engine(RULES, WATCHED)
+    engine.feed(Startup, (), startup)
+    return engine
+
+
+def failures(engine: Engine) -> list[Failure]:
+    """Everything that does not work. Flows that rivals agree on are no failure, whoever's cookie they bear."""
+    found = [failure for failure in engine.failures() if failure.rule != FLOWS.name]
+    for key in clashes(engine):
+        rivals = ", ".join(f"{name} at {origin!r}" for name, origin in engine.origins(FLOWS, key))
+        found.append(Failure(FLOWS.name, repr(key), f"rules want different actions: {rivals}"))
+    return sorted(found, key=lambda failure: (failure.rule, failure.key))

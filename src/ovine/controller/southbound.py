@@ -1,0 +1,136 @@
+"""What this host writes into the southbound database: plans, worked out from what should be and what is there.
+
+Plans have no memory. They are made again whenever either side changes, so a lost transaction and another writer's interference
+are the same case as a first start.
+
+Tests: tests/unit/controller/test_southbound.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from ovine.controller.chassis import Presence
+from ovine.controller.local import Claim
+from ovine.model import sb
+from ovine.model.base import Row, StrMap, Uuid
+from ovine.ovsdb import Replica, Transaction
+
+
+class Progress(NamedTuple):
+    """How far the switch has come: `nb_cfg` with its time in milliseconds, and the claims whose flows it acknowledged."""
+
+    nb_cfg: int = 0
+    timestamp: int = 0
+    installed: Collection[tuple[Uuid, Claim]] = ()
+
+
+def plan(replica: Replica, presence: Presence, claims: Mapping[Uuid, Claim], progress: Progress) -> Transaction:
+    """Everything that has to be written; empty (false) if the database is as it should be."""
+    txn = Transaction()
+    ours = _chassis(txn, replica, presence)
+    _chassis_private(txn, replica, presence.name, ours, progress)
+    for uuid, row in replica.rows(sb.PortBinding).items():
+        claim = claims.get(uuid)
+        if claim is not None:
+            _bind(txn, replica, row, claim, ours, up=(uuid, claim) in progress.installed)
+        elif row.chassis == ours:
+            _release(txn, row)
+    return txn
+
+
+def _chassis(txn: Transaction, replica: Replica, presence: Presence) -> Uuid:
+    row: sb.Chassis | None = _named(replica, sb.Chassis, presence.name)
+    encaps = _encaps(txn, replica, presence, row)
+    other = row.other_config if row is not None else StrMap()
+    wanted: dict[str, Any] = {
+        "hostname": presence.hostname,
+        "encaps": tuple(sorted(encaps)),
+        "other_config": StrMap({**other, **presence.other_config}),
+        "transport_zones": presence.transport_zones,
+    }
+    if row is None:
+        return txn.insert(sb.Chassis(name=presence.name, **wanted))
+    _update(txn, row, wanted)
+    return row.uuid
+
+
+def _encaps(txn: Transaction, replica: Replica, presence: Presence, row: sb.Chassis | None) -> list[Uuid]:
+    """One for each type and address; those that are there are kept, the rest goes when no chassis refers to it."""
+    rows = (replica.get(sb.Encap, uuid) for uuid in (row.encaps if row is not None else ()))
+    there = {(encap.type, encap.ip): encap for encap in rows if encap is not None}
+    found = []
+    for kind, ip in presence.encaps:
+        encap = there.get((kind, ip))
+        wanted = {"options": presence.encap_options, "chassis_name": presence.name}
+        if encap is None:
+            found.append(txn.insert(sb.Encap(type=kind, ip=ip, **wanted)))  # type: ignore[arg-type]
+        else:
+            _update(txn, encap, wanted)
+            found.append(encap.uuid)
+    return found
+
+
+def _chassis_private(txn: Transaction, replica: Replica, name: str, ours: Uuid, progress: Progress) -> None:
+    row = _named(replica, sb.ChassisPrivate, name)
+    wanted: dict[str, Any] = {"chassis": ours}
+    if progress.nb_cfg and (row is None or row.nb_cfg != progress.nb_cfg):
+        wanted |= {"nb_cfg": progress.nb_cfg, "nb_cfg_timestamp": progress.timestamp}
+    if row is None:
+        txn.insert(sb.ChassisPrivate(name=name, **wanted))
+    else:
+        _update(txn, row, wanted)
+
+
+def _bind(txn: Transaction, replica: Replica, row: sb.PortBinding, claim: Claim, ours: Uuid, *, up: bool) -> None:
+    wanted: dict[str, Any] = {"chassis": ours, "encap": _encap(replica, ours, claim.encap_ip)}
+    if up:
+        wanted["up"] = True
+    elif row.chassis != ours and row.up is not None:
+        wanted["up"] = False
+    _update(txn, row, wanted)
+
+
+def _encap(replica: Replica, ours: Uuid, ip: str) -> Uuid | None:
+    """Our encapsulation with the address that an interface asks for; None if it asks for none."""
+    row = replica.get(sb.Chassis, ours)
+    for uuid in row.encaps if row is not None and ip else ():
+        encap = replica.get(sb.Encap, uuid)
+        if encap is not None and encap.ip == ip:
+            return uuid
+    return None
+
+
+def _release(txn: Transaction, row: sb.PortBinding) -> None:
+    _update(txn, row, {"chassis": None, "encap": None} | ({"up": False} if row.up else {}))
+
+
+def own_chassis(replica: Replica, name: str) -> Uuid | None:
+    """The uuid of our Chassis row, if it is there."""
+    row = _named(replica, sb.Chassis, name)
+    return Uuid(row.uuid) if row is not None else None
+
+
+def leave(replica: Replica, name: str) -> Transaction:
+    """Takes everything of ours back: bindings first, then the rows that stand for this host."""
+    txn = Transaction()
+    row = _named(replica, sb.Chassis, name)
+    for port in replica.rows(sb.PortBinding).values():
+        if row is not None and port.chassis == row.uuid:
+            _release(txn, port)
+    for table in (sb.ChassisPrivate, sb.Chassis):
+        found = _named(replica, table, name)
+        if found is not None:
+            txn.delete(table, found.uuid)
+    return txn
+
+
+def _named(replica: Replica, table: Any, name: str) -> Any:
+    return replica.index(table, "name").one(name)
+
+
+def _update(txn: Transaction, row: Row, wanted: Mapping[str, Any]) -> None:
+    different = {column: value for column, value in wanted.items() if getattr(row, column) != value}
+    if different:
+        txn.update(type(row), row.uuid, **different)

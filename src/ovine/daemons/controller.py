@@ -1,0 +1,571 @@
+"""The controller of one host as a process: southbound and local Open_vSwitch database → OpenFlow on the integration bridge.
+
+    ovine controller [-n SYSTEM-ID] [OVS-DB-REMOTE]
+
+One loop computes (in bounded turns), three write: to the switch, to the southbound database, to the local database. Each writer
+works out anew, whenever it is woken, what differs from what should be; so nothing is lost when a connection is.
+
+*Settled* means that the engine is at rest and the southbound rows that it asked for have arrived. Only what was computed when
+settled is called installed: a port is `up`, and an `nb_cfg` reached, when the switch has acknowledged flows made at or after
+such a moment. The very first difference is sent when settled, too, so that a start never removes what it has not yet understood.
+
+Tests: tests/packets/controller/, tests/interop/test_controller_daemon.py, tests/faults/test_controller_*.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ovine.daemons.options import flag, valued
+from ovine.daemons.service import Context, DaemonSpec, run_daemon
+
+if TYPE_CHECKING:
+    from ovine.controller.config import Config
+    from ovine.controller.local import Claim
+    from ovine.engine import Engine, Failure
+    from ovine.model.base import Row, Uuid
+    from ovine.openflow import PacketIn
+    from ovine.ovsdb import Batch, Client, Replica, Tls, Transaction
+
+TURN = 500
+"""Rule runs between two looks at other events: some milliseconds."""
+RETRY = 1.0
+"""Seconds before a refused transaction is tried again."""
+
+OPTIONS = (
+    valued("system-id", "NAME", "the name of this chassis, whatever the database says", "n"),
+    flag("enable-dummy-vif-plug", "for compatibility; interfaces are plugged by others"),
+)
+
+
+def _now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Controller:
+    """The engine, its two databases and the switch."""
+
+    def __init__(self, context: Context, local: Client) -> None:
+        from ovine.controller.packets import PacketServices
+        from ovine.controller.rules import new_engine
+        from ovine.controller.southbound import Progress
+
+        self.context = context
+        self.log = context.log
+        self.local = local
+        self.southbound: Client | None = None
+        self.engine: Engine = new_engine(_startup(context))
+        self.progress = Progress()
+        self.paused = False
+        self.services = PacketServices(_World(self))
+        self.recomputes = 0
+        self.writers_failed: dict[str, str] = {}
+        self.settings: Config | None = None
+        self._remote = ""
+        self._at_rest = False
+        self._awaited = False
+        """Conditions were sent whose rows have not all arrived."""
+        self._ever_settled = False
+        self._moment: tuple[dict[Uuid, Claim], int] = ({}, 0)
+        """Claims and nb_cfg as of the last time everything was settled."""
+        self._clauses: dict[str, dict[Any, None]] = {}
+        self._zones: dict[str, int] = {}
+        self._reported: set[Failure] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.link: Any = None
+        self.wake = asyncio.Event()
+        self._wake_flows, self._wake_southbound, self._wake_local = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Works for ever; to be cancelled."""
+        await self.local.start()
+        await self.local.ready()
+        self._take_local()
+        self.local.on_state(self._wake_all)
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "compute": self._compute,
+            "flows": self._write_flows,
+            "southbound": self._write_southbound,
+            "local": self._write_local,
+        }
+        tasks = [asyncio.create_task(_forever(loop), name=name) for name, loop in loops.items()]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in [*tasks, *self._tasks.values()]:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks.values(), return_exceptions=True)
+
+    def _wake_all(self) -> None:
+        for event in (self.wake, self._wake_flows, self._wake_southbound, self._wake_local):
+            event.set()
+
+    def _spawn(self, name: str, work: Awaitable[None]) -> None:
+        old = self._tasks.pop(name, None)
+        if old is not None:
+            old.cancel()
+        self._tasks[name] = asyncio.ensure_future(work)
+
+    # --- inputs -------------------------------------------------------------------------------------------------------
+
+    def _take_local(self) -> None:
+        """Feeds what the local database holds, once the zones that were in use are known to the engine."""
+        from ovine.controller.config import parse
+        from ovine.controller.zones import ZONES, stored
+        from ovine.model import vs
+
+        for root in self.local.replica.rows(vs.OpenVSwitch).values():
+            settings = parse(root.external_ids, _startup(self.context))
+            bridge = self.local.replica.index(vs.Bridge, "name").one(settings.bridge) if settings else None
+            if bridge is not None:
+                self._zones = stored(bridge.external_ids)
+                self.engine.seed(ZONES, self._zones)
+        for table in (vs.OpenVSwitch, vs.Bridge, vs.Port, vs.Interface):
+            for uuid, row in self.local.replica.rows(table).items():
+                self.engine.feed(table, uuid, row)
+        self.local.subscribe(self._local_changed)
+        self.wake.set()
+
+    def _local_changed(self, batch: Batch) -> None:
+        from ovine.controller.local import Yielded
+        from ovine.model import vs
+
+        for change in batch:
+            self.engine.feed(change.table, change.uuid, change.new)
+            if change.table is vs.Interface and change.old is not None:
+                before = change.old.external_ids.get("iface-id")  # type: ignore[attr-defined]
+                after = change.new.external_ids.get("iface-id") if change.new is not None else None  # type: ignore[attr-defined]
+                if before and before != after:
+                    self.engine.feed(Yielded, before, None)
+            elif change.table is vs.Bridge and self.link is not None:
+                self.link.hurry()
+        self._at_rest = False
+        self.wake.set()
+        self._wake_local.set()
+
+    def _southbound_changed(self, batch: Batch) -> None:
+        from ovine.model import sb
+
+        for change in batch:
+            self.engine.feed(change.table, change.uuid, change.new)
+            if change.table is sb.PortBinding:
+                self._notice_rival(change.old, change.new)
+        self._at_rest = False
+        self.wake.set()
+        self._wake_southbound.set()
+
+    def _notice_rival(self, old: Any, new: Any) -> None:
+        """Records that another chassis took a port of ours over, or that it is free again."""
+        from ovine.controller.local import CLAIMS, Yielded
+        from ovine.controller.southbound import own_chassis
+
+        if self.southbound is None or self.settings is None:
+            return
+        ours = own_chassis(self.southbound.replica, self.settings.chassis)
+        if new is None or new.chassis is None or new.chassis == ours:
+            name = (new or old).logical_port
+            if self.engine.rows(Yielded).get(name) is not None:
+                self.engine.feed(Yielded, name, None)
+        elif old is not None and ours is not None and old.chassis == ours:
+            claim = self.engine.rows(CLAIMS).get(new.uuid)
+            if claim is not None:
+                self.log.info("port %s is now bound to another chassis", new.logical_port)
+                self.engine.feed(Yielded, new.logical_port, Yielded(claim.interface))
+
+    # --- computing ----------------------------------------------------------------------------------------------------
+
+    async def _compute(self) -> None:
+        await self.wake.wait()
+        self.wake.clear()
+        if self.paused:
+            return
+        while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
+            await asyncio.sleep(0)
+        self._at_rest = True
+        await self._follow_settings()
+        self._ask()
+        self._report()
+        if self.settled:
+            self._note_moment()
+        for event in (self._wake_flows, self._wake_southbound, self._wake_local):
+            event.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that is known has been computed, and everything that was asked for has come."""
+        client = self.southbound
+        return self._at_rest and client is not None and client.connected and not self._awaited
+
+    def _note_moment(self) -> None:
+        from ovine.controller.local import CLAIMS
+        from ovine.model import sb
+
+        assert self.southbound is not None
+        nb_cfg = max((row.nb_cfg for row in self.southbound.replica.rows(sb.SBGlobal).values()), default=0)
+        self._moment = (dict(self.engine.rows(CLAIMS)), nb_cfg)
+        self._ever_settled = True
+
+    async def _follow_settings(self) -> None:
+        """Connects to the databases and bridges that the settings name."""
+        from ovine.controller.config import parse
+        from ovine.model import vs
+
+        roots = self.local.replica.rows(vs.OpenVSwitch).values()
+        parsed = [parse(root.external_ids, _startup(self.context)) for root in roots]
+        before, self.settings = self.settings, parsed[0] if parsed else None
+        now = self.settings
+        if now is None or now == before:
+            return
+        if before is None or now.bridge != before.bridge:
+            self._follow_bridge(now.bridge)
+        remote = f"{now.remote} {now.probe_interval} {now.monitor_all}"
+        if now.remote and remote != self._remote:
+            self._remote = remote
+            await self._connect_southbound(now)
+
+    def _follow_bridge(self, name: str) -> None:
+        from ovine.controller.flows import FLOWS
+        from ovine.daemons.controller_link import SwitchLink
+
+        target = f"unix:{self.context.paths.ovs_run}/{name}.mgmt"
+        self.link = SwitchLink(
+            target,
+            self.log,
+            desired=lambda: self.engine.rows(FLOWS),
+            packet_in=self._packet_in,
+            changed=self._wake_flows.set,
+        )
+        self._spawn("switch", self.link.run())
+
+    async def _connect_southbound(self, settings: Config) -> None:
+        """Leaves the old southbound database, if any, and turns to the one that the settings name."""
+        from ovine.controller.interest import monitors
+        from ovine.model import sb
+        from ovine.ovsdb import Client, RemoteError
+
+        await self._forget_southbound()
+        try:
+            client = Client(
+                sb.DATABASE,
+                settings.remote,
+                monitors=monitors(settings.monitor_all),
+                probe_interval=settings.probe_interval,
+                tls=self._tls(),
+            )
+        except RemoteError as error:
+            self.writers_failed["ovn-remote"] = str(error)
+            self.log.error("ovn-remote: %s", error)
+            return
+        self.writers_failed.pop("ovn-remote", None)
+        client.subscribe(self._southbound_changed)
+        client.on_state(self._wake_all)
+        self.southbound, self._clauses = client, {}
+        await client.start()
+
+    async def _forget_southbound(self) -> None:
+        client, self.southbound = self.southbound, None
+        if client is None:
+            return
+        await client.close()
+        self._ever_settled = False
+        for table in client.database.tables.values():
+            for uuid in list(self.engine.rows(table.row)):
+                self.engine.feed(table.row, uuid, None)
+        self.wake.set()
+
+    def _tls(self) -> Tls | None:
+        """The command line's keys, else those of the SSL table of the local database."""
+        from ovine.daemons.tls import database_tls
+        from ovine.model import vs
+        from ovine.ovsdb import Tls
+
+        given = database_tls(self.context.tls)
+        for row in self.local.replica.rows(vs.SSL).values():
+            if given is None and row.private_key and row.certificate and row.ca_cert:
+                return Tls(row.private_key, row.certificate, row.ca_cert)
+        return given
+
+    def _ask(self) -> None:
+        """Lets the southbound monitor follow the engine's conditions."""
+        from ovine.controller.interest import CONDITIONAL, INTEREST
+
+        if self.southbound is None or self.settings is None or self.settings.monitor_all:
+            return
+        changed = {delta.key[0] for delta in self.engine.take(INTEREST)}
+        if not self._clauses:
+            changed = {table.spec.name for table in CONDITIONAL}
+        if not changed:
+            return
+        wanted: dict[str, dict[Any, None]] = {name: {} for name in changed}
+        for table, clause in self.engine.rows(INTEREST):
+            if table in changed:
+                wanted[table][clause] = None
+        for table in CONDITIONAL:
+            name = table.spec.name
+            if name in changed and wanted[name] != self._clauses.get(name):
+                self._clauses[name] = wanted[name]
+                self.southbound.set_condition(table, list(wanted[name]) or [False])
+                self._awaited = True
+        if self._awaited:
+            self._spawn("conditions", self._await_conditions(self.southbound))
+
+    async def _await_conditions(self, client: Client) -> None:
+        await client.condition_applied()
+        self._awaited = False
+        self.wake.set()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def _write_flows(self) -> None:
+        """Brings the switch up to date, and then says what is installed."""
+        from ovine.controller.flows import FLOWS
+
+        await self._wake_flows.wait()
+        self._wake_flows.clear()
+        if self.link is None or not self._at_rest or not self._ever_settled:
+            return
+        self.link.state.note(delta.key for delta in self.engine.take(FLOWS))
+        claims, nb_cfg = self._moment
+        await self._flush_new_zones()
+        if self.link.ready and await self.link.apply():
+            self._installed(claims, nb_cfg)
+
+    async def _flush_new_zones(self) -> None:
+        from ovine.controller.zones import ZONES
+
+        zones = dict(self.engine.rows(ZONES))
+        new = [number for name, number in zones.items() if self._zones.get(name) != number]
+        self._zones = zones
+        if new:
+            await self.link.flush_zones(sorted(new))
+
+    def _installed(self, claims: dict[Uuid, Claim], nb_cfg: int) -> None:
+        from ovine.controller.southbound import Progress
+
+        installed = frozenset(claims.items())
+        if nb_cfg != self.progress.nb_cfg or installed != self.progress.installed:
+            timestamp = _now() if nb_cfg != self.progress.nb_cfg else self.progress.timestamp
+            self.progress = Progress(nb_cfg, timestamp, installed)
+            self._wake_southbound.set()
+            self._wake_local.set()
+
+    async def _write_southbound(self) -> None:
+        from ovine.controller import southbound
+        from ovine.controller.chassis import PRESENCE
+        from ovine.controller.local import CLAIMS
+
+        await self._wake_southbound.wait()
+        self._wake_southbound.clear()
+        presence = self.engine.rows(PRESENCE).get(())
+        client = self.southbound
+        if client is None or presence is None or not self.settled:
+            return
+        txn = southbound.plan(client.replica, presence, self.engine.rows(CLAIMS), self.progress)
+        self.services.add_learned(txn, client.replica)
+        if txn:
+            await self._send(client, txn, self._wake_southbound)
+
+    async def _write_local(self) -> None:
+        from ovine.controller import vswitch
+
+        await self._wake_local.wait()
+        self._wake_local.clear()
+        if self.settings is None or not self._at_rest or not self.local.connected:
+            return
+        txn = vswitch.plan(self.local.replica, self.settings, self._wanted() if self._ever_settled else None)
+        if txn:
+            await self._send(self.local, txn, self._wake_local)
+
+    def _wanted(self) -> Any:
+        from ovine.controller.local import CLAIMS
+        from ovine.controller.patches import PATCHES
+        from ovine.controller.tunnels import TUNNELS
+        from ovine.controller.vswitch import Wanted
+        from ovine.controller.zones import ZONES
+
+        claims = self.engine.rows(CLAIMS)
+        status = {"ovn-nb-cfg": str(self.progress.nb_cfg), "ovn-nb-cfg-ts": str(self.progress.timestamp)}
+        return Wanted(
+            tunnels=self.engine.rows(TUNNELS),
+            patches=self.engine.rows(PATCHES),
+            zones=self.engine.rows(ZONES),
+            claimed={claim.interface for claim in claims.values()},
+            installed={claim.interface for uuid, claim in self.progress.installed if claims.get(uuid) == claim},
+            status=status if self.progress.nb_cfg else {},
+            now=_now(),
+        )
+
+    async def _send(self, client: Client, txn: Transaction, again: asyncio.Event) -> None:
+        from ovine.ovsdb import NotConnected, TransactionError
+
+        try:
+            await client.transact(txn)
+            self.writers_failed.pop(client.name, None)
+        except TransactionError as error:
+            if self.writers_failed.get(client.name) != str(error):
+                self.log.error("%s refused a transaction: %s", client.name, error)
+            self.writers_failed[client.name] = str(error)
+            await asyncio.sleep(RETRY)
+            again.set()
+        except NotConnected:
+            return  # on_state wakes us when the connection is back
+
+    # --- packets ------------------------------------------------------------------------------------------------------
+
+    def _packet_in(self, packet: PacketIn) -> None:
+        messages = self.services.handle(packet)
+        if messages:
+            self._spawn_send(messages)
+        if self.services.learned:
+            self._wake_southbound.set()
+
+    def _spawn_send(self, messages: Sequence[Any]) -> None:
+        task = asyncio.ensure_future(self.link.send(*messages))
+        self._tasks[f"send {id(task)}"] = task
+        task.add_done_callback(lambda done: self._tasks.pop(f"send {id(done)}", None))
+
+    # --- reports ------------------------------------------------------------------------------------------------------
+
+    def failures(self) -> list[Failure]:
+        """Everything that does not work: rules, flows that the switch refused, transactions."""
+        from ovine.controller import rules
+        from ovine.engine import Failure
+        from ovine.openflow import Flow
+        from ovine.openflow.text import flow_text
+
+        found = rules.failures(self.engine)
+        if self.link is not None:
+            for key, (body, error) in self.link.state.rejected.items():
+                found.append(Failure("switch", flow_text(Flow(*key, body.actions)), error))
+        found += [Failure(name, "transaction", error) for name, error in sorted(self.writers_failed.items())]
+        return found + self.services.failures()
+
+    def _report(self) -> None:
+        from ovine.controller import rules
+
+        now = set(rules.failures(self.engine))
+        for failure in sorted(now - self._reported, key=lambda f: (f.rule, f.key)):
+            self.log.warning("%s at %s: %s", failure.rule, failure.key, failure.error)
+        self._reported = now
+
+    def recompute(self) -> list[str]:
+        """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
+        self.engine.run()
+        fresh = self.engine.recomputed()
+        differences = self.engine.differences(fresh)
+        self.engine = fresh
+        self.recomputes += 1
+        if self.link is not None:
+            from ovine.controller.flows import FLOWS
+
+            self.link.state.note([*self.link.state.actual, *fresh.rows(FLOWS)])
+        for line in differences[:20]:
+            self.log.error("recompute differs: %s", line)
+        self.wake.set()
+        return differences
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def leave(self) -> None:
+        """After `exit`: takes our rows and tunnels back, unless we are to come again; flows stay in any case."""
+        from ovine.controller import southbound, vswitch
+        from ovine.ovsdb import OvsdbError
+
+        settings, ending = self.settings, self.context.ending
+        with contextlib.suppress(OvsdbError, TimeoutError):
+            if ending is not None and ending.clean_up and settings is not None and settings.cleanup_on_exit:
+                if self.southbound is not None and self.southbound.connected:
+                    txn = southbound.leave(self.southbound.replica, settings.chassis)
+                    if txn:
+                        await self.southbound.transact(txn, timeout=2.0)
+                if self.local.connected and (txn := vswitch.leave(self.local.replica, settings)):
+                    await self.local.transact(txn, timeout=2.0)
+        for client in (self.southbound, self.local):
+            if client is not None:
+                await client.close()
+
+
+class _World:
+    """What packet services may look at (`ovine.controller.services.World`)."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @property
+    def chassis(self) -> str:
+        """The name of this chassis."""
+        settings = self._controller.settings
+        return settings.chassis if settings is not None else ""
+
+    @property
+    def southbound(self) -> Replica:
+        """The southbound rows that this host replicates."""
+        if self._controller.southbound is None:
+            raise RuntimeError("there is no southbound database yet")
+        return self._controller.southbound.replica
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+
+async def _forever(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await step()
+
+
+def _startup(context: Context) -> Any:
+    """What the command line and the override file say of the chassis's name."""
+    import socket
+
+    from ovine.controller.config import Startup
+
+    name = context.options.value("system-id")
+    if not name:
+        with contextlib.suppress(OSError):
+            name = context.paths.system_id_override.read_text().strip()
+    return Startup(name or None, socket.gethostname())
+
+
+async def _main(context: Context) -> None:
+    from ovine.controller.rules import SWITCH_MONITORS
+    from ovine.daemons.controller_commands import register
+    from ovine.model import vs
+    from ovine.ovsdb import Client
+
+    remote = context.options.positional[0] if context.options.positional else context.paths.ovs_database
+    local = Client(vs.DATABASE, remote, monitors=SWITCH_MONITORS)
+    controller = Controller(context, local)
+    register(context.commands, controller)
+    context.on_exit(controller.leave)
+    await controller.run()
+
+
+SPEC = DaemonSpec(
+    name="controller",
+    default_program="ovn-controller",
+    description="Makes the Open vSwitch of a host do what the southbound database says.",
+    main=_main,
+    options=OPTIONS,
+    arguments="[OVS-DATABASE]",
+    positional=(0, 1),
+)
+
+
+def main(argv: Sequence[str], program: str | None = None) -> int:
+    """Run the daemon with the words after its name."""
+    return run_daemon(SPEC, argv, program)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
