@@ -317,6 +317,26 @@ async def test_rows_come_and_go_with_the_conditions(server):
                 one.set_condition(Child, [("colour", "==", "red")])
 
 
+async def test_conditions_set_together_arrive_together(server):
+    async with client(server.remote) as writer, relay(server.socket) as link:
+        txn = Transaction()
+        txn.insert(Parent(name="p", children=(txn.insert(Child(name="c")),)))
+        txn.insert(Thing(string="t"))
+        await writer.transact(txn)
+        monitors = [Monitor(table, where=[False]) for table in (Parent, Child, Thing)]
+        async with client(link.remote, monitors=monitors) as one:
+            batches: list[Batch] = []
+            one.subscribe(batches.append)
+            for table in (Parent, Child, Thing):
+                one.set_condition(table, [])
+            await one.condition_applied()
+            assert [{change.table for change in batch} for batch in batches] == [{Parent, Child, Thing}]
+            one.set_condition(Thing, [False])
+            await one.barrier()
+            assert not one.replica.rows(Thing), "a transaction goes out after the conditions set before it"
+            assert len(link.asked("monitor_cond_change")) == 2
+
+
 walks = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.sampled_from("abcde"), st.integers(0, 3)),

@@ -140,6 +140,11 @@ class Client:
         if table.spec.name not in self._standing.monitors:
             raise ValueError(f"table {table.spec.name} is not monitored")
         self._standing.where[table.spec.name] = encode_where(table, where)
+        # Conditions set in one turn of the loop go out in one request, and what they bring comes in one batch.
+        if self._link is not None:
+            asyncio.get_running_loop().call_soon(self._tell_conditions)
+
+    def _tell_conditions(self) -> None:
         if self._link is not None:
             self._link.session.conditions_changed()
             self._link.flush()
@@ -168,6 +173,7 @@ class Client:
         link = self._link
         if link is None or not link.session.synced:
             raise NotConnected(f"{self.name}: not connected to {self.remote}: {self.last_error or 'no answer yet'}")
+        self._tell_conditions()
         id, operations = link.session.transact(txn.operations)
         reply = link.expect(id)
         link.flush()
