@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from language_cases import lines
 
 from ovine.language import (
     Action,
@@ -21,6 +20,7 @@ from ovine.language import (
     prerequisites,
     whole,
 )
+from support.language_cases import lines
 
 
 @pytest.mark.parametrize(("text", "expected"), list(lines("actions.txt")))

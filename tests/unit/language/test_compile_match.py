@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from language_cases import ENVIRONMENT, blocks, flow_text
 
 from ovine.language import Comparison, StaticEnvironment, compile_match, parse_match, whole
 from ovine.language.compiler import MAX_CLAUSES
+from support.language_cases import ENVIRONMENT, blocks, flow_text
 
 
 @pytest.mark.parametrize(("text", "flows"), list(blocks("flows.txt")))

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from language_cases import ENVIRONMENT, blocks, lines
 
 from ovine.language import (
     FIELDS,
@@ -23,6 +22,7 @@ from ovine.language import (
     parse_match,
     prerequisites,
 )
+from support.language_cases import ENVIRONMENT, blocks, lines
 
 _SYMBOLS = """
 == != < <= > >= && || ! ( ) { } [ ] , ; : - -- <-> = .. $as @pg ^tv 0 1 80 0x5 5/7 10.0.0.1 10.0.0.0/8 fe80::1

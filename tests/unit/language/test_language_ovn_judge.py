@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from language_cases import lines
+
+from support.language_cases import lines
 
 SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from language_cases import lines
 
 from ovine.language import (
     TRUE,
@@ -22,6 +21,7 @@ from ovine.language import (
     references,
     whole,
 )
+from support.language_cases import lines
 
 
 @pytest.mark.parametrize(("text", "expected"), list(lines("match.txt")))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from language_cases import ENVIRONMENT
 
 from ovine.language import FlowMatch, Packet, Subfield, SyntaxProblem, compile_match, evaluate, flows_match, parse_match
+from support.language_cases import ENVIRONMENT
 
 TCP4 = {"eth.type": 0x800, "ip.proto": 6, "ip4.src": "10.0.0.1", "ip4.dst": "10.0.1.1", "tcp.dst": 80}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ovine.language import FlowMatch, StaticEnvironment
 from ovine.language.layout import FIELDS
 
-CASES = Path(__file__).parents[2] / "cases" / "language"
+CASES = Path(__file__).parents[1] / "cases" / "language"
 
 ENVIRONMENT = StaticEnvironment(
     address_sets={
