@@ -43,7 +43,7 @@ class SwitchState:
         desired: Mapping[FlowKey, Body],
     ) -> None:
         """Takes what the switch says it holds; everything is compared once more."""
-        self.actual = {flow.key: _body(flow) for flow in flows}
+        self.actual = {flow.key: body_of(flow) for flow in flows}
         self.rejected.clear()
         self.pending = dict.fromkeys([*self.actual, *desired])
         self.leftovers = [GroupMod("delete", group) for group in groups]
@@ -74,17 +74,17 @@ class SwitchState:
         """The switch has acknowledged these changes."""
         for key, mod in mods.items():
             if mod.command == "add":
-                self.actual[key] = _body(mod.flow)
+                self.actual[key] = body_of(mod.flow)
             else:
                 self.actual.pop(key, None)
         self.leftovers = []
 
     def reject(self, key: FlowKey, mod: FlowMod, error: str) -> None:
         """The switch has refused this change; the flow stays out, and what is there under its key goes."""
-        self.rejected[key] = Rejected(_body(mod.flow), error)
+        self.rejected[key] = Rejected(body_of(mod.flow), error)
         self.pending[key] = None
 
 
-def _body(flow: Flow) -> Body:
+def body_of(flow: Flow) -> Body:
     """A flow's body. One with timeouts is not ours: it is given a body that nobody wants, to be replaced or removed."""
     return Body(flow.actions, flow.cookie if not (flow.idle_timeout or flow.hard_timeout) else -1)

@@ -439,14 +439,14 @@ class Controller:
     def failures(self) -> list[Failure]:
         """Everything that does not work: rules, flows that the switch refused, transactions."""
         from ovine.controller import rules
+        from ovine.controller.flows import as_flow
         from ovine.engine import Failure
-        from ovine.openflow import Flow
         from ovine.openflow.text import flow_text
 
         found = rules.failures(self.engine)
         if self.link is not None:
             for key, (body, error) in self.link.state.rejected.items():
-                found.append(Failure("switch", flow_text(Flow(*key, body.actions)), error))
+                found.append(Failure("switch", flow_text(as_flow(key, body)), error))
         found += [Failure(name, "transaction", error) for name, error in sorted(self.writers_failed.items())]
         return found + self.services.failures()
 
@@ -473,6 +473,14 @@ class Controller:
             self.log.error("recompute differs: %s", line)
         self.wake.set()
         return differences
+
+    async def audit(self) -> list[str]:
+        """Incremental state against a recompute, and the switch against what it should hold; empty if all agree."""
+        found = self.engine.audit()
+        self.wake.set()
+        if self.link is not None and self.link.ready:
+            found += await self.link.audit()
+        return found
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

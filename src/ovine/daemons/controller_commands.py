@@ -36,6 +36,12 @@ def register(commands: Commands, controller: Controller) -> None:
     for name, text in texts.items():
         commands.register(name, "", 0, 0, _answer(controller, text))
 
+    async def audit(words: list[str]) -> str:
+        del words
+        return "".join(f"{line}\n" for line in await controller.audit())
+
+    commands.register("ovine/audit", "", 0, 0, audit)
+
     async def inject(words: list[str]) -> str:
         await _inject(controller, words[0])
         return ""

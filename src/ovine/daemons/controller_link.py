@@ -12,8 +12,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from ovine.controller.flows import Body, FlowKey
-from ovine.controller.switch import SwitchState
+from ovine.controller.flows import Body, FlowKey, as_flow
+from ovine.controller.switch import SwitchState, body_of
 from ovine.openflow import (
     OVN_GENEVE_TLV,
     CtFlushZone,
@@ -34,6 +34,7 @@ from ovine.openflow import (
 )
 from ovine.openflow.connection import Connection, RefusedError
 from ovine.openflow.session import Received, Refused
+from ovine.openflow.text import flow_text
 
 FIRST_RETRY, LAST_RETRY = 0.05, 1.0
 """Seconds between attempts to connect."""
@@ -177,6 +178,23 @@ class SwitchLink:
     def _reject(self, key: FlowKey, mod: FlowMod, error: str) -> None:
         self.state.reject(key, mod, error)
         self._log.error("flow refused (%s): %s", error, mod.flow)
+
+    async def audit(self) -> list[str]:
+        """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""
+        if self._connection is None or not await self.apply():
+            return ["the switch is not connected"]
+        desired = dict(self._desired())
+        described = await self._connection.multipart(FlowStatsRequest())
+        there = {found.flow.key: body_of(found.flow) for found in described}
+        wanted = {key: body for key, body in desired.items() if key not in self.state.rejected}
+        lines = [f"missing in the switch: {flow_text(as_flow(key, wanted[key]))}" for key in wanted.keys() - there.keys()]
+        lines += [f"only in the switch: {flow_text(as_flow(key, there[key]))}" for key in there.keys() - wanted.keys()]
+        lines += [
+            f"differs in the switch: {flow_text(as_flow(key, there[key]))} instead of {flow_text(as_flow(key, body))}"
+            for key, body in wanted.items()
+            if there.get(key, body) != body
+        ]
+        return sorted(lines)
 
     async def send(self, *messages: Message) -> None:
         """Sends messages without waiting; they are lost if the link is down."""
