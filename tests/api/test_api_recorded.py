@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.api_server import Cloud, running_cloud
 
 RECORDED = [json.loads(line) for line in (Path(__file__).parent / "data" / "neutron29.jsonl").read_text().splitlines()]

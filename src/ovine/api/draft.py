@@ -23,11 +23,16 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
+from ovine.api.addressing import network_of
 from ovine.model.base import NO_UUID, Row, Uuid
 from ovine.model.cloud import IPAllocation, Network, Port, Subnet
 from ovine.ovsdb import Replica, Transaction
 
 R = TypeVar("R", bound=Row)
+
+
+def _age(subnet: Subnet) -> tuple[str, int, int]:
+    return subnet.created_at, subnet.ip_version, int(network_of(subnet.cidr).network_address)
 
 
 class Standard(Protocol):
@@ -82,8 +87,8 @@ class Draft:
                 yield new
 
     def subnets_of(self, network: Uuid) -> list[Subnet]:
-        """In the order in which they were made."""
-        return sorted(self.find(Subnet, "network", network), key=lambda s: (s.created_at, s.uuid))
+        """In the order in which they were made; those of one second in the order of their addresses."""
+        return sorted(self.find(Subnet, "network", network), key=_age)
 
     def ports_of(self, network: Uuid) -> Iterator[Port]:
         return self.find(Port, "network", network)
