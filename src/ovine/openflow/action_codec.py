@@ -130,16 +130,7 @@ def _move(action: Move) -> bytes:
 
 def _read_copy(body: bytes) -> Action:
     n_bits, src_offset, dst_offset = struct.unpack_from("!HHH2x", body)
-    return _move_of(body, 8, n_bits, src_offset, dst_offset)
-
-
-def _read_reg_move(body: bytes) -> Action:
-    n_bits, src_offset, dst_offset = struct.unpack_from("!HHH", body)
-    return _move_of(body, 6, n_bits, src_offset, dst_offset)
-
-
-def _move_of(body: bytes, at: int, n_bits: int, src_offset: int, dst_offset: int) -> Move:
-    src, at = read_field_header(body, at)
+    src, at = read_field_header(body, 8)
     dst, _at = read_field_header(body, at)
     return Move(src, src_offset, dst, dst_offset, n_bits)
 
@@ -394,7 +385,6 @@ _STANDARD_DECODERS: dict[int, Callable[[bytes], Action]] = {
 }
 
 _NICIRA_DECODERS: dict[int, Callable[[bytes], Action]] = {
-    6: _read_reg_move,
     8: Note,
     14: _read_resubmit(False),
     15: _read_output_reg,
@@ -434,7 +424,6 @@ def _encode_action(action: Action) -> bytes:
         raise EncodeError(f"a value in {str(action)[:200]} is too large: {error}") from None
 
 
-@lru_cache(maxsize=16384)
 def encode_actions(actions: tuple[Action, ...]) -> bytes:
     """A list of actions; EncodeError if one has a value that does not fit."""
     return b"".join([_encode_action(action) for action in actions])

@@ -7,6 +7,8 @@ that `ovs-ofctl` accepts in `text.py`.
 Terms.  A *subfield* is `(field, offset, n_bits)`; offset counts from the least significant bit.  Ports use OpenFlow
 1.5 numbers (32 bits; reserved ones by the names in `PORTS`).  Dropping is having no action.
 
+The values hold no cycles and there are many of them, so the garbage collector is told to pass them by (`gc=False`).
+
 Source: ovs-actions(7).  Tests: tests/unit/openflow/test_openflow_actions.py.
 """
 
@@ -81,7 +83,7 @@ def _in_range(what: str, value: int, bits: int) -> None:
         raise EncodeError(f"{what} {value} does not fit {bits} bits")
 
 
-class Output(msgspec.Struct, frozen=True):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """Send the packet to a port.  Output to CONTROLLER is `Controller`."""
 
     port: int | str
@@ -92,7 +94,7 @@ class Output(msgspec.Struct, frozen=True):
             raise EncodeError("use Controller(...) to send a packet to the controller")
 
 
-class OutputReg(msgspec.Struct, frozen=True):
+class OutputReg(msgspec.Struct, frozen=True, gc=False):
     """Send the packet to the port whose number a subfield holds."""
 
     source: tuple[str, int, int]
@@ -102,7 +104,7 @@ class OutputReg(msgspec.Struct, frozen=True):
         force_setattr(self, "source", subfield(source))
 
 
-class Resubmit(msgspec.Struct, frozen=True):
+class Resubmit(msgspec.Struct, frozen=True, gc=False):
     """Look the packet up again, in `table` (None: the present one), as if it came from `port` (None: its own).
 
     `ct` swaps in the original-direction tuple of the packet's connection for the look-up.
@@ -121,7 +123,7 @@ class Resubmit(msgspec.Struct, frozen=True):
         _in_range("table", self.table or 0, 8)
 
 
-class SetField(msgspec.Struct, frozen=True):
+class SetField(msgspec.Struct, frozen=True, gc=False):
     """Set the bits of `field` that are in `mask` (None: all) to those of `value`."""
 
     field: str
@@ -148,7 +150,7 @@ def Load(dst: tuple[str, int, int], value: int) -> SetField:
     return SetField(name, value << offset, ((1 << n_bits) - 1) << offset)
 
 
-class Move(msgspec.Struct, frozen=True):
+class Move(msgspec.Struct, frozen=True, gc=False):
     """Copy `n_bits` bits from one field to another."""
 
     src: str
@@ -162,7 +164,7 @@ class Move(msgspec.Struct, frozen=True):
         force_setattr(self, "dst", subfield((self.dst, self.dst_offset, self.n_bits)).field)
 
 
-class Push(msgspec.Struct, frozen=True):
+class Push(msgspec.Struct, frozen=True, gc=False):
     """Push a subfield on the switch's stack."""
 
     field: str
@@ -173,7 +175,7 @@ class Push(msgspec.Struct, frozen=True):
         force_setattr(self, "field", subfield((self.field, self.offset, self.n_bits)).field)
 
 
-class Pop(msgspec.Struct, frozen=True):
+class Pop(msgspec.Struct, frozen=True, gc=False):
     """Pop the top of the switch's stack into a subfield."""
 
     field: str
@@ -184,13 +186,13 @@ class Pop(msgspec.Struct, frozen=True):
         force_setattr(self, "field", subfield((self.field, self.offset, self.n_bits)).field)
 
 
-class DeleteField(msgspec.Struct, frozen=True):
+class DeleteField(msgspec.Struct, frozen=True, gc=False):
     """Remove a tunnel metadata option from the packet."""
 
     field: str
 
 
-class Nat(msgspec.Struct, frozen=True):
+class Nat(msgspec.Struct, frozen=True, gc=False):
     """Translate addresses inside `Ct`.  Without direction: undo or repeat what the connection already has.
 
     `direction` is "src", "dst" or "".  Addresses are text (IPv4 or IPv6); an empty one means "any".
@@ -237,7 +239,7 @@ def _check_nat_range(nat: Nat) -> None:
         raise EncodeError(f"NAT address range {nat.ip_min}-{nat.ip_max} is empty")
 
 
-class Ct(msgspec.Struct, frozen=True):
+class Ct(msgspec.Struct, frozen=True, gc=False):
     """Send the packet through connection tracking.
 
     `zone` is a number or a subfield of 16 bits.  `table`: where a copy goes on after tracking (None: it does not).
@@ -265,14 +267,14 @@ class Ct(msgspec.Struct, frozen=True):
             raise EncodeError("ct cannot go on in table 255")
 
 
-class CtClear(msgspec.Struct, frozen=True):
+class CtClear(msgspec.Struct, frozen=True, gc=False):
     """Forget the packet's conntrack state."""
 
 
 NO_METER = 0xFFFFFFFF
 
 
-class Controller(msgspec.Struct, frozen=True):
+class Controller(msgspec.Struct, frozen=True, gc=False):
     """Send the packet to the controller.
 
     `userdata` comes back in the packet-in.  `pause` suspends the pipeline until `Resume`.  `max_len` is in bytes.
@@ -295,7 +297,7 @@ class Controller(msgspec.Struct, frozen=True):
             force_setattr(self, "meter_id", None)
 
 
-class Conjunction(msgspec.Struct, frozen=True):
+class Conjunction(msgspec.Struct, frozen=True, gc=False):
     """This flow matches dimension `clause` (1…n_clauses, as in ovs-actions(7)) of conjunction `id`."""
 
     id: int
@@ -308,29 +310,29 @@ class Conjunction(msgspec.Struct, frozen=True):
             raise EncodeError(f"conjunction clause {self.clause}/{self.n_clauses}: need 1 <= clause <= n <= 64, n >= 2")
 
 
-class Clone(msgspec.Struct, frozen=True):
+class Clone(msgspec.Struct, frozen=True, gc=False):
     """Run actions on a copy of the packet and its state."""
 
     actions: tuple[Action, ...]
 
 
-class Group(msgspec.Struct, frozen=True):
+class Group(msgspec.Struct, frozen=True, gc=False):
     """Hand the packet to a group."""
 
     group_id: int
 
 
-class Meter(msgspec.Struct, frozen=True):
+class Meter(msgspec.Struct, frozen=True, gc=False):
     """Send the packet through a meter, which may drop it."""
 
     meter_id: int
 
 
-class DecTtl(msgspec.Struct, frozen=True):
+class DecTtl(msgspec.Struct, frozen=True, gc=False):
     """Decrement the IP TTL; at 0 the packet goes to the controller and processing stops."""
 
 
-class PushVlan(msgspec.Struct, frozen=True):
+class PushVlan(msgspec.Struct, frozen=True, gc=False):
     """Push a VLAN tag of this Ethernet type."""
 
     ethertype: int = 0x8100
@@ -340,17 +342,17 @@ class PushVlan(msgspec.Struct, frozen=True):
             raise EncodeError(f"VLAN Ethernet type {self.ethertype:#x} is neither 0x8100 nor 0x88a8")
 
 
-class PopVlan(msgspec.Struct, frozen=True):
+class PopVlan(msgspec.Struct, frozen=True, gc=False):
     """Remove the outermost VLAN tag."""
 
 
-class SetQueue(msgspec.Struct, frozen=True):
+class SetQueue(msgspec.Struct, frozen=True, gc=False):
     """Choose the egress queue."""
 
     queue_id: int
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """Bytes that the switch keeps and ignores.  They are padded with zeros to 6, 14, 22 … bytes."""
 
     data: bytes
@@ -359,7 +361,7 @@ class Note(msgspec.Struct, frozen=True):
         force_setattr(self, "data", self.data + bytes(-(len(self.data) + 2) % 8))
 
 
-class CheckPktLarger(msgspec.Struct, frozen=True):
+class CheckPktLarger(msgspec.Struct, frozen=True, gc=False):
     """Set the one-bit subfield `dst` to whether the packet is longer than `length` bytes (with Ethernet header)."""
 
     length: int
@@ -372,7 +374,7 @@ class CheckPktLarger(msgspec.Struct, frozen=True):
             raise EncodeError(f"check_pkt_larger needs a one-bit destination, not {self.dst}")
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """Sample packets to IPFIX: probability/65535 of them.  `direction`: 0 none, 1 ingress, 2 egress."""
 
     probability: int
@@ -389,7 +391,7 @@ class Sample(msgspec.Struct, frozen=True):
             raise EncodeError(f"sample direction {self.direction} is not 0, 1 or 2")
 
 
-class LearnMatch(msgspec.Struct, frozen=True):
+class LearnMatch(msgspec.Struct, frozen=True, gc=False):
     """The learned flow matches `dst` == `src`: a subfield of the present packet, or a number."""
 
     dst: tuple[str, int, int]
@@ -399,7 +401,7 @@ class LearnMatch(msgspec.Struct, frozen=True):
         _normal_spec(self)
 
 
-class LearnLoad(msgspec.Struct, frozen=True):
+class LearnLoad(msgspec.Struct, frozen=True, gc=False):
     """The learned flow writes `src`, a subfield of the present packet or a number, into `dst`."""
 
     dst: tuple[str, int, int]
@@ -409,7 +411,7 @@ class LearnLoad(msgspec.Struct, frozen=True):
         _normal_spec(self)
 
 
-class LearnOutput(msgspec.Struct, frozen=True):
+class LearnOutput(msgspec.Struct, frozen=True, gc=False):
     """The learned flow sends packets to the port that a subfield of the present packet names."""
 
     src: tuple[str, int, int]
@@ -431,7 +433,7 @@ def _normal_spec(spec: LearnMatch | LearnLoad) -> None:
 LearnSpec: TypeAlias = LearnMatch | LearnLoad | LearnOutput
 
 
-class Learn(msgspec.Struct, frozen=True):
+class Learn(msgspec.Struct, frozen=True, gc=False):
     """Add or change a flow in `table` when a packet passes.  Timeouts in seconds, 0 for none.
 
     `limit` is the largest number of flows that this action may keep (0: no limit); `result` is a one-bit subfield
@@ -460,23 +462,23 @@ class Learn(msgspec.Struct, frozen=True):
                 raise EncodeError(f"learn needs a one-bit result, not {self.result}")
 
 
-class Exit(msgspec.Struct, frozen=True):
+class Exit(msgspec.Struct, frozen=True, gc=False):
     """Stop processing here, in all nested resubmits too."""
 
 
-class GotoTable(msgspec.Struct, frozen=True):
+class GotoTable(msgspec.Struct, frozen=True, gc=False):
     """Continue in a later table (an instruction; it must come last in a flow)."""
 
     table: int
 
 
-class Raw(msgspec.Struct, frozen=True):
+class Raw(msgspec.Struct, frozen=True, gc=False):
     """An action that this codec does not interpret, byte for byte, so that a foreign flow can be shown and kept."""
 
     data: bytes
 
 
-class RawInstruction(msgspec.Struct, frozen=True):
+class RawInstruction(msgspec.Struct, frozen=True, gc=False):
     """An instruction other than apply-actions and goto-table, byte for byte."""
 
     data: bytes

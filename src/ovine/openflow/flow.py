@@ -11,8 +11,9 @@ tests/packets/test_openflow_switch.py (through a real switch).
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -40,7 +41,7 @@ REMOVED_REASONS = ("idle_timeout", "hard_timeout", "delete", "group_delete", "me
 FlowKey = tuple[int, int, Match]
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """One flow.  Timeouts are in seconds, 0 for none; no actions means drop."""
 
     table: int
@@ -62,7 +63,7 @@ class Flow(msgspec.Struct, frozen=True):
         return self.table, self.priority, self.match
 
 
-class FlowMod(msgspec.Struct, frozen=True):
+class FlowMod(msgspec.Struct, frozen=True, gc=False):
     """A change to the flow table.
 
     `modify` and `delete` (not strict) act on all flows that the flow's match covers, whatever their priority.
@@ -77,7 +78,7 @@ class FlowMod(msgspec.Struct, frozen=True):
     out_group: int = ANY
 
 
-class FlowDesc(msgspec.Struct, frozen=True):
+class FlowDesc(msgspec.Struct, frozen=True, gc=False):
     """A flow in a switch, with what the switch counted.  `duration` in seconds."""
 
     flow: Flow
@@ -89,7 +90,7 @@ class FlowDesc(msgspec.Struct, frozen=True):
     importance: int = 0
 
 
-class FlowRemoved(msgspec.Struct, frozen=True):
+class FlowRemoved(msgspec.Struct, frozen=True, gc=False):
     """A flow is gone.  Its actions are not reported.  `reason` is one of `REMOVED_REASONS` or a number as text."""
 
     table: int
@@ -104,7 +105,7 @@ class FlowRemoved(msgspec.Struct, frozen=True):
     duration: float = 0.0
 
 
-class FlowStatsRequest(msgspec.Struct, frozen=True):
+class FlowStatsRequest(msgspec.Struct, frozen=True, gc=False):
     """Ask for all flows that `match` covers, in one table or all.  The reply is a list of `FlowDesc`."""
 
     table: int = ALL_TABLES
@@ -115,26 +116,28 @@ class FlowStatsRequest(msgspec.Struct, frozen=True):
     out_group: int = ANY
 
 
+_INSTRUCTIONS: dict[type, Callable[[Any], bytes]] = {
+    GotoTable: lambda action: struct.pack("!HHB3x", 1, 8, action.table),
+    RawInstruction: lambda action: action.data,
+}
+
+
 @lru_cache(maxsize=16384)
 def encode_instructions(actions: tuple[Action, ...]) -> bytes:
     """Actions as an apply-actions instruction, with goto-table and foreign instructions behind it."""
-    inside = tuple(a for a in actions if not isinstance(a, GotoTable | RawInstruction))
-    outside = actions[len(inside) :]
-    if len(outside) != len(actions) - len(inside) or any(a in inside for a in outside):
-        raise EncodeError("goto-table and other instructions must come behind all actions of a flow")
-    body = encode_actions(inside)
+    inside = actions
+    while inside and type(inside[-1]) in _INSTRUCTIONS:
+        inside = inside[:-1]
+    try:
+        body = encode_actions(inside)
+    except EncodeError:
+        if any(type(action) in _INSTRUCTIONS for action in inside):
+            raise EncodeError("goto-table and other instructions must come behind all actions of a flow") from None
+        raise
     if len(body) > 0xFF00:
         raise EncodeError(f"the flow's actions take {len(body)} bytes, more than an OpenFlow message can carry")
     head = struct.pack("!HH4x", 4, len(body) + 8) + body if inside else b""
-    return head + b"".join([_instruction(action) for action in outside])
-
-
-def _instruction(action: Action) -> bytes:
-    if isinstance(action, GotoTable):
-        return struct.pack("!HHB3x", 1, 8, action.table)
-    if isinstance(action, RawInstruction):
-        return action.data
-    raise EncodeError("goto-table and other instructions must come behind all actions of a flow")
+    return head + b"".join([_INSTRUCTIONS[type(action)](action) for action in actions[len(inside) :]])
 
 
 def decode_instructions(data: bytes, at: int, end: int) -> tuple[Action, ...]:

@@ -47,7 +47,7 @@ _NETRONOME = 0x0000154D
 _ANY = 0xFFFFFFFF
 
 
-class Bucket(msgspec.Struct, frozen=True):
+class Bucket(msgspec.Struct, frozen=True, gc=False):
     """One bucket.  `weight` counts in `select` groups; the watched port or group makes the bucket live."""
 
     bucket_id: int
@@ -57,7 +57,7 @@ class Bucket(msgspec.Struct, frozen=True):
     watch_group: int | None = None
 
 
-class GroupEntry(msgspec.Struct, frozen=True):
+class GroupEntry(msgspec.Struct, frozen=True, gc=False):
     """One group.
 
     `selection_method` ("", "hash" or "dp_hash") with `selection_param` and `fields` (entries whose masks say which
@@ -87,7 +87,7 @@ def _normal_bucket(bucket: Bucket, group_type: GroupType) -> Bucket:
     return bucket if bucket.weight is None else msgspec.structs.replace(bucket, weight=None)
 
 
-class GroupMod(msgspec.Struct, frozen=True):
+class GroupMod(msgspec.Struct, frozen=True, gc=False):
     """A change to the group table.
 
     `insert_bucket` puts the group's buckets before or behind `command_bucket_id`; `remove_bucket` removes that one.
@@ -98,7 +98,7 @@ class GroupMod(msgspec.Struct, frozen=True):
     command_bucket_id: int = BUCKET_ALL
 
 
-class GroupDescRequest(msgspec.Struct, frozen=True):
+class GroupDescRequest(msgspec.Struct, frozen=True, gc=False):
     """Ask for one group or all.  The reply is a list of `GroupEntry`."""
 
     group_id: int = ALL_GROUPS
@@ -227,14 +227,14 @@ _METER_COMMANDS = {"add": 0, "modify": 1, "delete": 2}
 _METER_COMMAND_NAMES: dict[int, MeterCommand] = {0: "add", 1: "modify", 2: "delete"}
 
 
-class Band(msgspec.Struct, frozen=True):
+class Band(msgspec.Struct, frozen=True, gc=False):
     """Drop what exceeds `rate` (kbit/s or packets/s, as the meter says) with `burst` of the same unit."""
 
     rate: int
     burst: int = 0
 
 
-class MeterEntry(msgspec.Struct, frozen=True):
+class MeterEntry(msgspec.Struct, frozen=True, gc=False):
     """One meter.  `flags` combines METER_KBPS or METER_PKTPS with METER_BURST and METER_STATS."""
 
     meter_id: int
@@ -247,14 +247,14 @@ class MeterEntry(msgspec.Struct, frozen=True):
             force_setattr(self, "bands", tuple(Band(band.rate) for band in self.bands))
 
 
-class MeterMod(msgspec.Struct, frozen=True):
+class MeterMod(msgspec.Struct, frozen=True, gc=False):
     """A change to the meter table."""
 
     command: MeterCommand
     meter: MeterEntry
 
 
-class MeterConfigRequest(msgspec.Struct, frozen=True):
+class MeterConfigRequest(msgspec.Struct, frozen=True, gc=False):
     """Ask for one meter or all.  The reply is a list of `MeterEntry`."""
 
     meter_id: int = ALL_METERS

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 
 from ovine.openflow.errors import EncodeError, ProtocolError
 from ovine.openflow.fields import BY_WIRE, FIELDS, Field, canonical, header_of
@@ -112,35 +113,24 @@ def _both(old: Entry, new: Entry) -> Entry:
     return old[0], old[1] | new[1], None if mask == ones else mask
 
 
+_name = itemgetter(0)
+
+
 def normalise(entries: Iterable[Entry]) -> Match:
     """The normal form of the conjunction of `entries`.
 
     Several entries of one field are combined.  EncodeError: unknown field, value too wide, mask where none is
     allowed, contradiction.
     """
-    given = tuple(entries)
-    parts = [_normal_entries(entry) for entry in given]
-    flat = tuple([entry for part in parts for entry in part])
-    if _strictly_sorted(flat):
-        return flat
+    flat = [normal for entry in entries for normal in _normal_entries(entry)]
+    if len({entry[0] for entry in flat}) == len(flat):
+        flat.sort(key=_name)
+        return tuple(flat)
     combined: dict[str, Entry] = {}
     for entry in flat:
         old = combined.get(entry[0])
         combined[entry[0]] = entry if old is None else _both(old, entry)
     return tuple(sorted(combined.values(), key=_name))
-
-
-def _name(entry: Entry) -> str:
-    return entry[0]
-
-
-def _strictly_sorted(entries: Match) -> bool:
-    last = ""
-    for entry in entries:
-        if entry[0] <= last:
-            return False
-        last = entry[0]
-    return True
 
 
 def match(**fields: int | tuple[int, int | None]) -> Match:
@@ -175,12 +165,15 @@ def field_value(name: str, value: int, mask: int | None) -> bytes:
 
 
 def _rank(entry: Entry) -> int:
-    return _WIRE_RANK.get(entry[0], 9)
+    return _WIRE_RANK[entry[0]]
 
 
 def wire_order(entries: Match) -> list[Entry]:
     """The entries with prerequisites first."""
-    return sorted(entries, key=_rank)
+    early = [entry for entry in entries if entry[0] in _WIRE_RANK]
+    if len(early) > 1:
+        early.sort(key=_rank)
+    return early + [entry for entry in entries if entry[0] not in _WIRE_RANK]
 
 
 def encode_oxms(entries: Match) -> bytes:
@@ -193,7 +186,7 @@ _PADS = tuple(bytes(-n % 8) for n in range(8))
 
 def encode_match(entries: Match) -> bytes:
     """An `ofp_match`: type 1, length, entries, padding to 8 bytes."""
-    body = b"".join([oxm(entry) for entry in sorted(entries, key=_rank)])
+    body = b"".join([oxm(entry) for entry in wire_order(entries)])
     length = len(body) + 4
     return b"\x00\x01" + length.to_bytes(2, "big") + body + _PADS[length & 7]
 

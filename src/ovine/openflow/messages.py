@@ -168,19 +168,19 @@ def encode(message: Message, xid: int = 0) -> bytes:
 
     EncodeError if a value does not fit, or the message is longer than 65,535 bytes.
     """
-    if isinstance(message, BundleAdd):
-        kind, body = _BUNDLE_ADD, _bundle_add(message, xid)
-    elif isinstance(message, Unknown):
-        kind, body = message.type, message.body
-    else:
-        entry = _ENCODERS.get(type(message))
-        if entry is None:
-            raise EncodeError(f"{type(message).__name__} is not a message that can be sent")
+    entry = _ENCODERS.get(type(message))
+    if entry is not None:
         kind = entry[0]
         try:
             body = entry[1](message)
         except (struct.error, OverflowError) as error:
             raise EncodeError(f"{type(message).__name__}: {error}") from None
+    elif isinstance(message, BundleAdd):
+        kind, body = _BUNDLE_ADD, _bundle_add(message, xid)
+    elif isinstance(message, Unknown):
+        kind, body = message.type, message.body
+    else:
+        raise EncodeError(f"{type(message).__name__} is not a message that can be sent")
     length = len(body) + HEADER_SIZE
     if length > 0xFFFF:
         raise EncodeError(f"{type(message).__name__} of {length} bytes is longer than an OpenFlow message can be")
