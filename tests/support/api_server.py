@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from support.ovsdb import Server, free_port, start_server, wait_until
 
 from ovine.api.identity.users import NewUser, create_identity_file, load
 from ovine.model import cloud as cloud_model
 from ovine.model import sb
 from ovine.model.base import Map
 from ovine.ovsdb import Client, Transaction
+from support.ovsdb import Server, free_port, start_server, wait_until
 
 USERS = (
     NewUser("admin", "admin-secret", {"admin": ["admin"], "demo": ["admin"]}),

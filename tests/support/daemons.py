@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.ovsdb import DEADLINE, wait_until
-
 from ovine.daemons.appctl import appctl
+from support.ovsdb import DEADLINE, wait_until
 
 
 @dataclass

@@ -226,6 +226,7 @@ class Derivation:
             return ""
 
         commands.register("inc-engine/recompute", "", 0, 0, recompute)
+        commands.register("ovine/audit", "", 0, 0, lambda _: "".join(f"{line}\n" for line in self.engine.audit()))
         statistics.register(commands, self.statistics, self.clear_statistics)
 
     async def run(self) -> None:
