@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import structlog
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from ovine.cli.choose import choose
 from ovine.lab import facts, requirements
-from ovine.lab.facts import Facts
+from ovine.lab.facts import Facts, Failure
 
 
 def show(lab_name: str) -> int:
@@ -43,8 +44,16 @@ def render(state: Facts, name: str, console: Console) -> None:
     console.print(f"changes: nb_cfg {state.nb_cfg}, in the southbound {state.sb_cfg}, on all hosts {state.hv_cfg}")
     for process in state.ended:
         console.print(f"[red]{process} has ended[/red]")
-    for failure in state.failures:
-        what = f"rule {failure.rule} for {failure.key}" if failure.rule else "no answer"
-        console.print(f"[red]{failure.daemon}: {what}: {failure.error}[/red]")
+    for what, daemons in _grouped(state.failures).items():
+        console.print(f"{', '.join(daemons)}: {what}", style="red", markup=False, soft_wrap=True)
     if not state.failures:
         console.print("failing rules: none")
+
+
+def _grouped(failures: Iterable[Failure]) -> dict[str, list[str]]:
+    """What failed, in words, and the daemons in which it did: all hosts meet the same logical flow."""
+    found: dict[str, list[str]] = {}
+    for failure in failures:
+        what = f"rule {failure.rule} for {failure.key}: " if failure.rule else ""
+        found.setdefault(what + failure.error, []).append(failure.daemon)
+    return found

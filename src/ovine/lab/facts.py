@@ -155,12 +155,12 @@ def _socket(lab: Lab, name: str) -> Path:
 
 
 def _version(lab: Lab, name: str) -> str:
-    """The first line that a daemon says of itself."""
+    """What a daemon says of itself in its first line; ours go on to say what they stand in for."""
     try:
         lines = control.call(_socket(lab, name), "version").splitlines()
     except LabError:
         return "down"
-    return lines[0] if lines else "unknown"
+    return lines[0].partition(" in place of ")[0] if lines else "unknown"
 
 
 def _switch_version(lab: Lab, host: Host) -> str:

@@ -11,7 +11,7 @@ from ovine.lab.errors import LabTimeout
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.002
-LONGEST_PAUSE = 0.05
+LONGEST_PAUSE = 0.02
 
 
 def wait_for(
@@ -23,7 +23,7 @@ def wait_for(
 ) -> T:
     """Calls `condition` until it gives something true, and returns that.
 
-    The pauses grow from 2 to 50 ms. After `timeout` seconds raises LabTimeout, whose details are `diagnose()`.
+    The pauses grow from 2 to 20 ms. After `timeout` seconds raises LabTimeout, whose details are `diagnose()`.
     An error raised by `condition` is passed on at once: that is how a condition says that waiting is of no use.
     """
     deadline = time.monotonic() + timeout

@@ -32,6 +32,13 @@ def test_a_failing_rule_is_shown_with_its_key_and_error() -> None:
     assert "northd: rule dhcp for port-7: no such subnet" in shown(replace(WELL, failures=(RULE,)))
 
 
+def test_what_fails_alike_on_several_hosts_is_shown_once() -> None:
+    failures = tuple(replace(RULE, daemon=f"h{number}-controller") for number in (1, 2))
+    text = shown(replace(WELL, failures=failures))
+    assert "h1-controller, h2-controller: rule dhcp" in text
+    assert text.count("no such subnet") == 1
+
+
 @pytest.mark.parametrize(
     "state",
     [
