@@ -139,13 +139,9 @@ _OPPOSITE: Final = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=
 def _compare(expr: Comparison, negated: bool, values: list[tuple[int, int]]) -> Dimension:
     offset, width = expr.field.place
     operator = _OPPOSITE[expr.operator] if negated else expr.operator
-    if operator == "==":
-        return cubes.without_subsumed([(value << offset, mask << offset) for value, mask in values])
-    if operator == "!=":
-        result: Dimension = [EVERYTHING]
-        for value, mask in values:
-            result = cubes.intersect_all(result, cubes.unequal_to(value, mask, offset)) or []
-        return result
+    if operator in ("==", "!="):
+        inside = [(value << offset, mask << offset) for value, mask in values]
+        return cubes.without_subsumed(inside) if operator == "==" else cubes.outside(inside)
     # A template variable may hold several values; to be below or above a set is to be so for all of it.
     bounds = [value for value, _ in values]
     if operator in ("<", "<="):

@@ -76,14 +76,27 @@ def equal_to(value: int, mask: int, offset: int) -> Cube:
     return value << offset, mask << offset
 
 
-def unequal_to(value: int, mask: int, offset: int) -> list[Cube]:
-    """The bits at `offset` differ from value in some bit of mask: one disjoint cube per bit of the mask."""
-    cubes = []
-    above = 0
-    for bit in _bits_from_top(mask):
-        above |= bit
-        cubes.append(((value & above ^ bit) << offset, above << offset))
-    return cubes
+def outside(cubes: Iterable[Cube]) -> list[Cube]:
+    """The packets in none of some cubes, as disjoint cubes; of prefixes, the fewest prefixes.
+
+    Halves the space at the highest bit that matters until a half is wholly inside or wholly outside, so the cost is
+    the number of cubes times the bits of their masks.
+    """
+    result: list[Cube] = []
+    halves: list[tuple[Cube, list[Cube]]] = [(EVERYTHING, list(cubes))]
+    while halves:
+        (value, mask), inside = halves.pop()
+        if not inside:
+            result.append((value, mask))
+            continue
+        left = [cube_mask & ~mask for _, cube_mask in inside]
+        if 0 in left:
+            continue
+        bit = 1 << (max(left).bit_length() - 1)
+        for side in (0, bit):
+            half = [cube for cube in inside if not cube[1] & bit or cube[0] & bit == side]
+            halves.append(((value | side, mask | bit), half))
+    return result
 
 
 def at_least(bound: int, width: int, offset: int) -> list[Cube]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ovine.language.cubes import (
@@ -17,7 +17,7 @@ from ovine.language.cubes import (
     intersect,
     intersect_all,
     is_inside,
-    unequal_to,
+    outside,
     without_subsumed,
 )
 
@@ -61,10 +61,10 @@ def test_every_range_is_covered_by_the_fewest_prefixes() -> None:
         assert len(found) == fewest_prefixes(members(found))
 
 
-def test_inequality_needs_one_cube_per_bit_of_the_mask() -> None:
+def test_what_is_outside_one_cube_needs_one_cube_per_bit_of_the_mask() -> None:
     for mask in ALL:
         for value in {number & mask for number in ALL}:
-            found = unequal_to(value, mask, 0)
+            found = outside([(value, mask)])
             assert members(found) == {number for number in ALL if number & mask != value}
             assert len(found) == mask.bit_count()
 
@@ -72,13 +72,14 @@ def test_inequality_needs_one_cube_per_bit_of_the_mask() -> None:
 def test_offsets_move_cubes() -> None:
     assert equal_to(5, 7, 8) == (0x500, 0x700)
     assert at_least(3, 2, 4) == [(0x30, 0x30)]
-    assert sorted(unequal_to(1, 3, 4)) == [(0x00, 0x30), (0x20, 0x20)]
+    assert sorted(outside([(0x10, 0x30)])) == [(0x00, 0x30), (0x20, 0x20)]
 
 
 CUBES = st.tuples(st.integers(0, 31), st.integers(0, 31)).map(lambda pair: (pair[0] & pair[1], pair[1]))
 UNIONS = st.lists(CUBES, max_size=8)
 
 
+@settings(deadline=None)
 @given(UNIONS, UNIONS)
 def test_intersections_hold_what_both_unions_hold(left: list[Cube], right: list[Cube]) -> None:
     found = intersect_all(left, right)
@@ -87,12 +88,14 @@ def test_intersections_hold_what_both_unions_hold(left: list[Cube], right: list[
     assert len(found) == len(set(found))
 
 
+@settings(deadline=None)
 @given(CUBES, CUBES)
 def test_two_cubes_meet_in_a_cube_or_not_at_all(left: Cube, right: Cube) -> None:
     met = intersect(left, right)
     assert members([] if met is None else [met]) == members([left]) & members([right])
 
 
+@settings(deadline=None)
 @given(UNIONS)
 def test_dropping_subsumed_cubes_keeps_the_union_and_leaves_none_inside_another(cubes: list[Cube]) -> None:
     kept = without_subsumed(cubes)
@@ -102,6 +105,22 @@ def test_dropping_subsumed_cubes_keeps_the_union_and_leaves_none_inside_another(
         assert not any(members([cube]) <= members([other]) for other in kept if other != cube)
     for cube in cubes:
         assert is_inside(cube, by_mask(kept))
+
+
+@settings(deadline=None)
+@given(UNIONS)
+def test_inside_and_outside_share_nothing_and_leave_nothing_out(cubes: list[Cube]) -> None:
+    found = outside(cubes)
+    # Only the bits of the small world are in play.
+    assert members(found) == set(ALL) - members(cubes)
+    assert len(found) == len(set(found))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 31), max_size=12))
+def test_outside_a_set_of_numbers_are_the_fewest_prefixes(numbers: list[int]) -> None:
+    found = outside([(number, 31) for number in numbers])
+    assert len(found) == fewest_prefixes(set(ALL) - set(numbers))
 
 
 def test_intersecting_gives_up_beyond_a_limit() -> None:

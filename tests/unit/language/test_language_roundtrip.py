@@ -181,6 +181,7 @@ def test_printed_actions_parse_to_equal_trees_and_have_prerequisites_that_print(
     assert parse_match(format_match(needed)) == needed
 
 
+@settings(deadline=None)
 @given(PORTS)
 def test_any_name_can_be_quoted(name: str) -> None:
     assert parse_match(f"inport == {quote(name)}") == Comparison(whole("inport"), "==", (name,))
