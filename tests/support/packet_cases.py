@@ -43,6 +43,8 @@ QUIET = 0.2
 PACKET_OUTGOING = 4
 SILENT = {"ipv6/conf/all/disable_ipv6": "1"}
 """Keeps a namespace's kernel from taking part; what it said before that is `CHATTER`."""
+ANNOUNCEMENT = re.compile(r" arp request [0-9a-f:]+/([0-9.]+)>00:00:00:00:00:00/\1$")
+"""A controller may announce a port's address on a physical network, at any time."""
 CHATTER = re.compile(r">ff02::(16|2) |ip6 ::>")
 
 
@@ -214,6 +216,7 @@ class Runner:
         while (left := quiet - time.monotonic()) > 0:
             seen += self._receive(left)
         missing, surplus = _missing(expected, seen), _missing(seen, expected, swapped=True)
+        surplus = [(port, text) for port, text in surplus if not ANNOUNCEMENT.search(text)]
         lines = [f"  not seen at {port}: {text}" for port, text in missing]
         return "\n".join(lines + [f"  seen at {port}: {text}" for port, text in surplus])
 

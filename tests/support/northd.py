@@ -1,0 +1,170 @@
+"""A northbound in a few words, for tests of northd without databases.
+
+    switch s1 vlan-passthru=true
+    port s1 p1 addresses="0a:00:00:00:00:01 10.0.0.1" security="0a:00:00:00:00:01" dhcpv4=d1 options:hostname=x
+    dhcp d1 cidr=10.0.0.0/24 server_id=10.0.0.1 …
+    group pg p1 p2
+    set as 10.0.0.1 10.0.0.2
+    global ignore_lsp_down=false
+    host h1 nb_cfg=3
+    bind p1 h1
+    delete p1
+
+Several addresses are separated by ";". Rows get uuids from their names.
+"""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ovine import northd
+from ovine.engine import Engine
+from ovine.model import nb, sb
+from ovine.model.base import Map, Row, StrMap, Uuid
+from ovine.northd.flows import FLOWS, Scope
+
+
+def row_uuid(name: str) -> Uuid:
+    return Uuid(str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
+
+
+class Northbound:
+    """Rows by (table, uuid), changed by commands; `feed` brings an engine up to them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[type[Row], Uuid], Row] = {}
+        self._fed: dict[int, dict[tuple[type[Row], Uuid], Row]] = {}
+        self.put(nb.NBGlobal(uuid=row_uuid("global")))
+
+    def put(self, row: Row) -> None:
+        self.rows[type(row), row.uuid] = row
+
+    def change(self, table: type[Row], name: str, **columns: Any) -> None:
+        key = (table, row_uuid(name))
+        self.rows[key] = msgspec.structs.replace(self.rows[key], **columns)
+
+    def apply(self, text: str) -> None:
+        for line in text.strip().splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                getattr(self, f"_{words[0]}")(*words[1:])
+
+    def feed(self, engine: Engine) -> None:
+        """Tells an engine what has changed since it was last fed."""
+        before = self._fed.get(id(engine), {})
+        for key in before.keys() - self.rows.keys():
+            engine.feed(*key, None)
+        for key, row in self.rows.items():
+            if before.get(key) != row:
+                engine.feed(*key, row)
+        self._fed[id(engine)] = dict(self.rows)
+
+    # --- commands ---
+
+    def _switch(self, name: str, *settings: str) -> None:
+        before = self.rows.get((nb.LogicalSwitch, row_uuid(name)))
+        ports = before.ports if isinstance(before, nb.LogicalSwitch) else ()
+        columns: dict[str, Any] = {"other_config": _map(settings)}
+        if acls := columns["other_config"].get("acls"):
+            columns = {"acls": (row_uuid(acls),)}
+        self.put(nb.LogicalSwitch(uuid=row_uuid(name), name=name, ports=ports, **columns))
+
+    def _port(self, switch: str, name: str, *settings: str) -> None:
+        columns: dict[str, Any] = {}
+        options: dict[str, str] = {}
+        for key, value in (word.split("=", 1) for word in settings):
+            if key.startswith("options:"):
+                options[key.removeprefix("options:")] = value
+            elif key == "addresses":
+                columns["addresses"] = tuple(sorted(value.split(";")))
+            elif key == "security":
+                columns["port_security"] = tuple(sorted(value.split(";")))
+            elif key in ("dhcpv4", "dhcpv6"):
+                columns[f"{key}_options"] = row_uuid(value)
+            elif key == "enabled":
+                columns["enabled"] = value == "true"
+            elif key in ("tag", "tag_request"):
+                columns[key] = int(value)
+            else:
+                columns[key] = value
+        key = row_uuid(f"port {name}")
+        self.put(nb.LogicalSwitchPort(uuid=key, name=name, options=StrMap(options), **columns))
+        row = self.rows[nb.LogicalSwitch, row_uuid(switch)]
+        assert isinstance(row, nb.LogicalSwitch)
+        self.put(msgspec.structs.replace(row, ports=tuple(sorted({*row.ports, key}))))
+
+    def _dhcp(self, name: str, cidr: str, *settings: str) -> None:
+        self.put(nb.DHCPOptions(uuid=row_uuid(name), cidr=cidr.removeprefix("cidr="), options=_map(settings)))
+
+    def _group(self, name: str, *ports: str) -> None:
+        members = tuple(sorted(row_uuid(f"port {p}") for p in ports))
+        self.put(nb.PortGroup(uuid=row_uuid(f"group {name}"), name=name, ports=members))
+
+    def _set(self, name: str, *addresses: str) -> None:
+        self.put(nb.AddressSet(uuid=row_uuid(f"set {name}"), name=name, addresses=tuple(sorted(addresses))))
+
+    def _router(self, name: str) -> None:
+        self.put(nb.LogicalRouter(uuid=row_uuid(f"router {name}"), name=name))
+
+    def _global(self, *settings: str) -> None:
+        self.put(nb.NBGlobal(uuid=row_uuid("global"), options=_map(settings)))
+
+    def _host(self, name: str, *settings: str) -> None:
+        given = dict(word.split("=", 1) for word in settings)
+        self.put(sb.Chassis(uuid=row_uuid(f"host {name}"), name=name, hostname=f"{name}.example"))
+        self.put(
+            sb.ChassisPrivate(
+                uuid=row_uuid(f"private {name}"),
+                name=name,
+                chassis=row_uuid(f"host {name}"),
+                nb_cfg=int(given.get("nb_cfg", 0)),
+                nb_cfg_timestamp=int(given.get("at", 0)),
+            )
+        )
+
+    def _bind(self, port: str, host: str = "", up: str = "true") -> None:
+        chassis = row_uuid(f"host {host}") if host else None
+        self.put(sb.PortBinding(uuid=row_uuid(f"binding {port}"), logical_port=port, chassis=chassis, up=up == "true"))
+
+    def _delete(self, name: str) -> None:
+        """Deletes a port (as a server does: references go with it), or a switch with its ports."""
+        if (nb.LogicalSwitch, row_uuid(name)) in self.rows:
+            row = self.rows.pop((nb.LogicalSwitch, row_uuid(name)))
+            assert isinstance(row, nb.LogicalSwitch)
+            for port in row.ports:
+                self._drop_port(port)
+        else:
+            self._drop_port(row_uuid(f"port {name}"))
+
+    def _drop_port(self, key: Uuid) -> None:
+        self.rows.pop((nb.LogicalSwitchPort, key), None)
+        for row in list(self.rows.values()):
+            if isinstance(row, nb.LogicalSwitch | nb.PortGroup) and key in row.ports:
+                self.put(msgspec.structs.replace(row, ports=tuple(p for p in row.ports if p != key)))
+
+
+def _map(settings: tuple[str, ...]) -> Map[str, str]:
+    return StrMap(dict(word.split("=", 1) for word in settings))
+
+
+def compiled(northbound: Northbound) -> Engine:
+    """A new engine that has compiled it."""
+    engine = northd.new_engine()
+    northbound.feed(engine)
+    engine.run()
+    return engine
+
+
+def flow_lines(engine: Engine, *, shared: bool = False) -> Iterator[str]:
+    """Logical flows as "PLACE STAGE PRIORITY | MATCH | ACTIONS", those of single datapaths or those of scopes."""
+    names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
+    for (place, *_), row in engine.rows(FLOWS).items():
+        ours = "source" in row.external_ids and "stage-hint" not in row.external_ids
+        if ours == shared:
+            where = place.scope if isinstance(place, Scope) else names.get(place, place)
+            yield f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}"
