@@ -59,7 +59,7 @@ in_port_oxm      32  32 - port   -      oxm0
 pkt_mark         32  32 m int    -      nx33
 actset_output    32  32 - port   -      oxm43 onf43
 packet_type      32  32 - ptype  -      oxm44
-ct_state          8  32 m int    -      nx105
+ct_state         32  32 m int    -      nx105
 ct_zone          16  16 - int    -      nx106
 ct_mark          32  32 m int    -      nx107
 ct_label        128 128 m int    -      nx108

@@ -5,7 +5,7 @@ as the switch reports it, with counters.  `FlowDesc.flow == flow` for the flow t
 form of `match.py` and `actions.py`.
 
 Source: OpenFlow 1.5.1 §7.3.4.2, §7.3.5.2, §7.4.2.  Tests: tests/unit/openflow/test_openflow_messages.py and
-tests/packets/test_openflow_switch.py (through a real switch).
+tests/packets/openflow/test_openflow_switch.py (through a real switch).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ can insert buckets into a group and remove them by number (`command_bucket_id`).
 
 Source: OpenFlow 1.5.1 §7.3.4.3 (groups), §7.3.4.5 (meters); the Netronome selection-method property as in
 ovs-ofctl(8), "Group Syntax".  Tests: tests/unit/openflow/test_openflow_messages.py and
-tests/packets/test_openflow_switch.py.
+tests/packets/openflow/test_openflow_switch.py.
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ Match = tuple[Entry, ...]
 # Prerequisites must come before what needs them, or the switch refuses the match (OFPBMC_BAD_PREREQ).
 _WIRE_RANK = {"packet_type": 0, "eth_type": 1, "vlan_vid": 2, "nw_proto": 3, "ct_state": 3, "icmpv6_type": 4}
 
+# All bits of a field that a match can speak of.  The ingress port has 32-bit numbers; the switch knows eight bits of
+# conntrack state and reports an exact match as one on these.
+_ONES = {name: field.ones for name, field in FIELDS.items()} | {"in_port": 0xFFFFFFFF, "ct_state": 0xFF}
+
 # The fields whose entries are rewritten; all others only need names, values and masks checked.
 _SPLIT_REGISTERS = {f"xreg{i}": (f"reg{2 * i}", 2) for i in range(8)} | {
     f"xxreg{i}": (f"reg{4 * i}", 4) for i in range(4)
@@ -76,7 +80,7 @@ def _split_tci(value: int, mask: int) -> Iterator[Entry]:
 
 def _checked(name: str, value: int, mask: int | None) -> tuple[str, int, int]:
     known = FIELDS[canonical(name)]
-    full = (1 << 32) - 1 if known.name == "in_port" else known.ones
+    full = _ONES[known.name]
     bits = full if mask is None else mask & full
     # A mask may cover the whole field on the wire, which is wider than the bits in use (16 for the 13 of vlan_vid).
     if not 0 <= value <= full or (mask is not None and not 0 <= mask < 1 << max(8 * known.n_bytes, known.bits)):
@@ -99,12 +103,12 @@ def _normal_entries(entry: Entry) -> Match:
         return (("ip_dscp", value >> 2, None),)
     if name in ("in_port", "in_port_oxm"):
         return (("in_port", port32(value), None),)
-    return ((name, value, None if bits == FIELDS[name].ones else bits),)
+    return ((name, value, None if bits == _ONES[name] else bits),)
 
 
 def _both(old: Entry, new: Entry) -> Entry:
     """The conjunction of two entries of one field; EncodeError if no packet can satisfy both."""
-    ones = FIELDS[old[0]].ones
+    ones = _ONES[old[0]]
     old_mask = ones if old[2] is None else old[2]
     new_mask = ones if new[2] is None else new[2]
     if (old[1] ^ new[1]) & old_mask & new_mask:
@@ -237,11 +241,12 @@ def decode_oxms(data: bytes, at: int, end: int) -> Match:
 
 def _read_entry(known: Field, value: int, mask: int | None) -> Entry:
     """The switch may mask bits outside the field (a 16-bit mask on 13-bit vlan_vid): those bits say nothing."""
-    if known.maskable and mask is not None:
-        return known.name, value & mask & known.ones, mask & known.ones
-    if mask is not None and mask & known.ones == known.ones:
+    if mask is None:
         return known.name, value, None
-    return known.name, value, mask
+    ones = _ONES[known.name]
+    if known.maskable:
+        return known.name, value & mask & ones, mask & ones
+    return known.name, value, None if mask & ones == ones else mask
 
 
 def decode_match(data: bytes, at: int, end: int) -> tuple[Match, int]:

@@ -4,7 +4,7 @@ A packet-in made by `Controller(pause=True)` carries a *continuation*, an opaque
 rest of its work; `Resume` sends it back with the packet and pipeline fields to go on with.
 
 Source: ovs-actions(7), controller; OpenFlow 1.5.1 §7.3.6.  Tests: tests/unit/openflow/test_openflow_messages.py,
-tests/packets/test_openflow_switch.py.
+tests/packets/openflow/test_openflow_switch.py.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def match_text(match: Match) -> str:
 def subfield_text(sub: tuple[str, int, int]) -> str:
     """`reg0[]` for a whole field, `reg0[3]` for one bit, `reg0[0..15]` for several."""
     name, offset, n_bits = sub
-    if not offset and n_bits == FIELDS[name].bits:
+    # ovs-ofctl counts 12 bits in all of vlan_vid, without the one for "tag present".
+    if not offset and n_bits == FIELDS[name].bits and name != "vlan_vid":
         return f"{name}[]"
     return f"{name}[{offset}]" if n_bits == 1 else f"{name}[{offset}..{offset + n_bits - 1}]"
 

@@ -1,10 +1,7 @@
 """What is sent to a real switch is what it holds and says back."""
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dpkt
@@ -58,6 +55,7 @@ from ovine.openflow import (
     match,
     normalise,
 )
+from support import openflow_samples
 
 
 def _frame(payload: bytes) -> bytes:
@@ -67,18 +65,6 @@ def _frame(payload: bytes) -> bytes:
 
 
 _FRAME = _frame(b"\xde\xad\xbe\xef")
-
-
-def _samples() -> ModuleType:
-    path = Path(__file__).parents[2] / "unit" / "openflow" / "openflow_samples.py"
-    spec = importlib.util.spec_from_file_location("openflow_samples", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SAMPLES = _samples()
 
 
 @pytest_asyncio.fixture
@@ -132,7 +118,7 @@ def _as_read(flow: Flow) -> Flow:
     return msgspec.structs.replace(flow, match=normalise(entries))
 
 
-@pytest.mark.parametrize("flow", SAMPLES.flows(), ids=lambda flow: f"{flow.match}-{flow.actions}"[:60])
+@pytest.mark.parametrize("flow", openflow_samples.flows(), ids=lambda flow: f"{flow.match}-{flow.actions}"[:60])
 async def test_a_flow_read_back_equals_the_flow_sent(connection: Connection, flow: Flow) -> None:
     await _prepare(connection)
     await connection.transact([FlowMod("add", flow)])
@@ -142,7 +128,7 @@ async def test_a_flow_read_back_equals_the_flow_sent(connection: Connection, flo
 
 async def test_all_flows_of_one_bundle_are_read_back(connection: Connection) -> None:
     await _prepare(connection)
-    flows = {flow.key: flow for flow in map(_as_read, SAMPLES.flows())}
+    flows = {flow.key: flow for flow in map(_as_read, openflow_samples.flows())}
     await connection.transact([FlowMod("add", flow) for flow in flows.values()])
     assert await _dump(connection) == flows
 

@@ -1,11 +1,8 @@
 """The judge of encodings: `ovs-ofctl`, which prints what bytes or text mean."""
 
-import importlib.util
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -39,12 +36,3 @@ def parse_flows() -> Callable[[list[str]], list[str]]:
         return re.findall(r"^OFPT_FLOW_MOD.*$", re.sub(r" \(OF1\.5\) \(xid=0x[0-9a-f]+\)", "", text), re.M)
 
     return printed
-
-
-@pytest.fixture(scope="session")
-def samples() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("openflow_samples", Path(__file__).with_name("openflow_samples.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

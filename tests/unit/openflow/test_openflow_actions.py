@@ -37,20 +37,21 @@ from ovine.openflow import (
     flow_text,
 )
 from ovine.openflow.action_codec import ENCODERS, decode_actions, encode_actions
+from support import openflow_samples
 
 
-def test_every_kind_of_action_has_a_sample(samples) -> None:
+def test_every_kind_of_action_has_a_sample() -> None:
     def kinds(actions):
         for action in actions:
             yield type(action)
             yield from kinds(getattr(action, "actions", ()))
 
-    sampled = {kind for _match, actions in samples.ACTIONS for kind in kinds(actions)}
+    sampled = {kind for _match, actions in openflow_samples.ACTIONS for kind in kinds(actions)}
     assert set(ENCODERS) - {Raw} <= sampled
 
 
-def test_every_action_means_to_ovs_ofctl_what_its_text_says(judge, parse_flows, samples) -> None:
-    flows = [Flow(2, 100, entries, actions) for entries, actions in samples.ACTIONS]
+def test_every_action_means_to_ovs_ofctl_what_its_text_says(judge, parse_flows) -> None:
+    flows = [Flow(2, 100, entries, actions) for entries, actions in openflow_samples.ACTIONS]
     by_bytes = judge([encode(FlowMod("add", flow)) for flow in flows])
     assert by_bytes == parse_flows([flow_text(flow) for flow in flows])
     assert not [line for line in by_bytes if "decode error" in line]

@@ -9,10 +9,11 @@ from ovine.openflow import ALIASES, FIELDS, PREREQUISITES, EncodeError, Flow, Fl
 from ovine.openflow.fields import canonical
 from ovine.openflow.match import decode_match, encode_match, field_value
 from ovine.openflow.text import match_text
+from support import openflow_samples
 
 
-def test_every_field_and_mask_means_the_same_to_ovs_ofctl(judge, parse_flows, samples) -> None:
-    flows = [Flow(0, 1, entries) for entries in samples.field_matches()]
+def test_every_field_and_mask_means_the_same_to_ovs_ofctl(judge, parse_flows) -> None:
+    flows = [Flow(0, 1, entries) for entries in openflow_samples.field_matches()]
     assert len(flows) > 150
     by_bytes = judge([encode(FlowMod("add", flow)) for flow in flows])
     assert not [line for line in by_bytes if "decode error" in line]

@@ -30,12 +30,13 @@ from ovine.openflow import (
     match,
 )
 from ovine.openflow.action_codec import decode_actions
+from support import openflow_samples
 
 
 @pytest.fixture(scope="module")
-def valid(samples) -> list[bytes]:
+def valid() -> list[bytes]:
     """Encoded messages of all shapes."""
-    messages = [FlowMod("add", flow) for flow in samples.flows()]
+    messages = [FlowMod("add", flow) for flow in openflow_samples.flows()]
     messages += [
         Hello(),
         Error(1, 2, b"abc"),

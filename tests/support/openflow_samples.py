@@ -81,6 +81,10 @@ ACTIONS: list[tuple[Match, tuple[Action, ...]]] = [
     (VLAN, (SetField("vlan_vid", 0x1005), SetField("vlan_pcp", 3))),
     (NOTHING, (Load(("reg10", 3, 1), 1), Load(("xxreg0", 64, 32), 0x0A000001), Load(("reg0", 0, 32), 0))),
     (NOTHING, (Move("reg14", 0, "tun_metadata0", 16, 15), Move("tun_metadata0", 0, "reg15", 0, 16))),
+    (
+        TRACKED,
+        (Move("ct_state", 0, "reg4", 0, 8), Move("ct_label", 96, "reg5", 0, 32), Move("ct_state", 0, "reg6", 0, 32)),
+    ),
     (NOTHING, (Move("tun_id", 0, "metadata", 0, 24), Move("eth_src", 0, "eth_dst", 0, 48))),
     (NOTHING, (Move("tun_erspan_idx", 0, "reg0", 0, 8), Move("in_port", 0, "reg14", 0, 16))),
     (NOTHING, (Push("reg0", 0, 32), Push("eth_src", 0, 48), Pop("eth_dst", 0, 48), Pop("xxreg0", 64, 32))),
