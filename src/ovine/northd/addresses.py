@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 
@@ -37,12 +38,43 @@ def parse_owned(text: str) -> Owned:
     ip4: list[str] = []
     ip6: list[str] = []
     for word in words[1:]:
+        address, slash, length = word.partition("/")
+        wide = ":" in address
         try:
-            address = ipaddress.ip_interface(word).ip
-        except ValueError:
-            raise ValueError(f"{word!r} in {text!r} is not an IP address") from None
-        (ip4 if address.version == 4 else ip6).append(str(address))
+            packed = inet_pton(AF_INET6 if wide else AF_INET, address)
+        except (OSError, ValueError):
+            packed = None
+        if packed is None or (slash and not (length.isdigit() and int(length) <= len(packed) * 8)):
+            raise ValueError(f"{word!r} in {text!r} is not an IP address")
+        (ip6 if wide else ip4).append(inet_ntop(AF_INET6 if wide else AF_INET, packed))
     return Owned(mac, tuple(ip4), tuple(ip6))
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """An IPv4 or IPv6 network."""
+
+    family: int
+    number: int
+    shift: int
+    netmask: str
+
+    def __contains__(self, address: str) -> bool:
+        """Whether an address of the same family, in text, is in the network."""
+        return int.from_bytes(inet_pton(self.family, address), "big") >> self.shift == self.number
+
+
+def parse_subnet(text: str, version: int) -> Subnet:
+    """Reads a CIDR of IP version 4 or 6. Raises ValueError."""
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a network") from None
+    if network.version != version:
+        raise ValueError(f"{text!r} is not an IPv{version} network")
+    shift = network.max_prefixlen - network.prefixlen
+    family = AF_INET if version == 4 else AF_INET6
+    return Subnet(family, int(network.network_address) >> shift, shift, str(network.netmask))
 
 
 def link_local(mac: str) -> str:

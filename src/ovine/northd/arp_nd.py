@@ -13,65 +13,94 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.engine import Emit, Reader, query, rule
+from ovine.engine import Emit, Index, Reader, rule
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import SWITCHES, passes_tags
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.inputs import answers_for_down_ports
 from ovine.northd.pipeline import ANSWER
-from ovine.northd.ports import LOCALNET, LOCALPORT, PORTS, VIF, Port, is_up
+from ovine.northd.ports import LOCALNET, LOCALPORT, PORTS, VIF, Port, disputed, is_up, owners_in_order
 
 SOURCE = "arp_nd"
 
 SHARED = (Shared(SWITCHES, ANSWER, 0, "1", "next;", SOURCE),)
 
 
-@query
-def answers(q: Reader, key: Uuid) -> bool:
-    """Whether the switch speaks for this port."""
-    port = q.row(PORTS, key)
-    if port.type not in (VIF, LOCALPORT) or port.unknown or not port.owned or passes_tags(q, port.switch):
+def _spoken_for(port: Port) -> bool:
+    return port.type in (VIF, LOCALPORT) and bool(port.owned) and not port.unknown
+
+
+SPOKEN_FOR = Index(PORTS, lambda port: (port.key,) if _spoken_for(port) else (), "ports whose addresses are all known")
+OWNERS = Index(
+    PORTS,
+    lambda port: (
+        tuple((port.switch, ip) for owned in port.owned for ip in owned.ip4 + owned.ip6) if _spoken_for(port) else ()
+    ),
+    "ports by IP address",
+)
+LOCALNETS = Index(PORTS, lambda port: (port.key,) if port.type == LOCALNET else (), "localnet ports")
+
+
+def answers(q: Reader, port: Port) -> bool:
+    """Whether the switch speaks for one of these ports at present."""
+    if passes_tags(q, port.switch):
         return False
     return port.type == LOCALPORT or answers_for_down_ports(q) or is_up(q, port.name)
 
 
-@rule(over=PORTS, writes=(FLOWS,))
-def answer_neighbours(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """A reply to each request for an address of the port."""
-    if not answers(q, key):
-        return
+def _owners(q: Reader, owned: tuple[Uuid, str]) -> list[Port]:
+    return [port for port in owners_in_order(q, q.find(OWNERS, owned)) if answers(q, port)]
+
+
+def _first_owner(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    """The reply to requests for an address, while there is a port to speak for."""
+    switch, ip = owned
+    for port in _owners(q, owned)[:1]:
+        mac = next(one.mac for one in port.owned if ip in one.ip4 or ip in one.ip6)
+        wide = ":" in ip
+        match = f"nd_ns && nd.target == {ip}" if wide else f"arp.op == 1 && arp.tpa == {ip}"
+        actions = nd_reply(mac, ip) if wide else arp_reply(mac, ip)
+        yield flow(switch, ANSWER, 50, match, actions, source=SOURCE, hint=port.key)
+
+
+@rule(over=OWNERS, writes=(FLOWS,), on_failure=_first_owner)
+def answer_neighbours(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    """The answer for an address; if several ports claim it, the first one has it, and that is reported."""
+    ports = _owners(q, owned)
+    if len(ports) > 1:
+        raise ValueError(disputed(owned[1], ports))
+    yield from _first_owner(q, owned)
+
+
+@rule(over=SPOKEN_FOR, writes=(FLOWS,))
+def own_requests(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """A port's requests for its own addresses go on to the others."""
     port = q.row(PORTS, key)
-    for owned in port.owned:
-        for ip in owned.ip4:
-            match = f"arp.op == 1 && arp.tpa == {ip}"
-            yield flow(port.switch, ANSWER, 50, match, arp_reply(owned.mac, ip), source=SOURCE, hint=key)
-        for ip in owned.ip6:
-            match = f"nd_ns && nd.target == {ip}"
-            yield flow(port.switch, ANSWER, 50, match, nd_reply(owned.mac, ip), source=SOURCE, hint=key)
     own = _own_requests(port)
-    if own:
-        match = f"inport == {quoted(port.name)} && ({own})"
+    if own and answers(q, port):
+        match = f"inport == {quoted(port.name)} && {own}"
         yield flow(port.switch, ANSWER, 100, match, "next;", source=SOURCE, hint=key, port=port.name)
 
 
-@rule(over=PORTS, writes=(FLOWS,))
+@rule(over=LOCALNETS, writes=(FLOWS,))
 def localnet_asks(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A request from the physical network reaches many hosts; the owner of the address answers it, no host does."""
     port = q.row(PORTS, key)
-    if port.type == LOCALNET:
-        match = f"inport == {quoted(port.name)} && (arp || nd)"
-        yield flow(port.switch, ANSWER, 100, match, "next;", source=SOURCE, hint=key, port=port.name)
+    match = f"inport == {quoted(port.name)} && (arp || nd)"
+    yield flow(port.switch, ANSWER, 100, match, "next;", source=SOURCE, hint=key, port=port.name)
 
 
 def _own_requests(port: Port) -> str:
     ip4 = [ip for owned in port.owned for ip in owned.ip4]
     ip6 = [ip for owned in port.owned for ip in owned.ip6]
-    parts = []
+    parts: list[str] = []
     if ip4:
         parts.append(f"arp.op == 1 && arp.tpa == {_one_of(ip4)}")
     if ip6:
         parts.append(f"nd_ns && nd.target == {_one_of(ip6)}")
-    return parts[0] if len(parts) == 1 else " || ".join(f"({part})" for part in parts)
+    if not parts:
+        return ""
+    return parts[0] if len(parts) == 1 else "(" + " || ".join(f"({part})" for part in parts) + ")"
 
 
 def _one_of(values: list[str]) -> str:

@@ -21,14 +21,14 @@ SWITCHES = scope("switches")
 UNTAGGED = scope("switches that refuse VLAN tags")
 
 
-def requested_key(options: Map[str, str], high: int) -> int | None:
-    """options:requested-tnl-key. Raises ValueError if it is no number from 1 to `high`."""
+def requested_key(options: Map[str, str], high: int) -> tuple[int | None, tuple[str, ...]]:
+    """options:requested-tnl-key, and what is wrong with it, if that is no number from 1 to `high`."""
     text = options.get("requested-tnl-key")
     if text is None:
-        return None
+        return None, ()
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= high:
-        raise ValueError(f"requested-tnl-key {text!r} is not a number from 1 to {high}")
-    return int(text)
+        return None, (f"requested-tnl-key {text!r} is not a number from 1 to {high}; it is given another",)
+    return int(text), ()
 
 
 @query
@@ -50,7 +50,11 @@ def _any_datapath_key(q: Reader, switch: Uuid) -> Iterator[Emit]:
 @rule(over=nb.LogicalSwitch, writes=(KEYS,), on_failure=_any_datapath_key)
 def ask_datapath_key(q: Reader, switch: Uuid) -> Iterator[Emit]:
     """Asks for a tunnel key; one that cannot be had as requested is reported, and any other taken."""
-    yield KEYS.request(switch, wanted=requested_key(q.row(nb.LogicalSwitch, switch).other_config, KEYS.high))
+    row = q.row(nb.LogicalSwitch, switch)
+    wanted, complaint = requested_key(row.other_config, KEYS.high)
+    if complaint:
+        raise ValueError(f"switch {row.name}: {complaint[0]}")
+    yield KEYS.request(switch, wanted=wanted)
 
 
 @rule(over=nb.LogicalSwitch, writes=(DATAPATHS,))

@@ -10,18 +10,18 @@ Tests: tests/cases/northd/dhcp.txt, tests/interop/test_northd_trace.py.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 
-from ovine.engine import Emit, Reader, Relation, query, rule
+from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
-from ovine.northd.addresses import link_local, parse_mac
+from ovine.northd.addresses import Subnet, link_local, parse_mac, parse_subnet
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.dhcp_options import V4, V6, rendered
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.pipeline import ANSWER, ANSWERED, FORWARD, SERVER_IP4, SERVER_IP6, SERVER_MAC
-from ovine.northd.ports import PORTS, VIF
+from ovine.northd.ports import PORTS, VIF, Port
 from ovine.projection import Names, Target
 
 SOURCE = "dhcp"
@@ -63,91 +63,109 @@ def option_definitions(q: Reader, _: tuple[()]) -> Iterator[Emit]:
         yield DEFINITIONS_V6(name, sb.DHCPv6Options(name=name, code=code, type=kind))
 
 
-# --- DHCPv4 -----------------------------------------------------------------------------------------------------------
+HAS_V4 = Index(nb.LogicalSwitchPort, lambda row: (row.uuid,) if row.dhcpv4_options else (), "ports with DHCPv4")
+HAS_V6 = Index(nb.LogicalSwitchPort, lambda row: (row.uuid,) if row.dhcpv6_options else (), "ports with DHCPv6")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a DHCP_Options row says, ready for use."""
+
+    subnet: Subnet
+    mac: str
+    server: str
+    arguments: tuple[tuple[str, str], ...]
+    """The options by name, each as an argument of the action."""
+    stateless: bool = False
+
+    def written(self, *more: tuple[str, str]) -> str:
+        """All arguments; `more` ones come first and take the place of those of the same name."""
+        named = dict(more) | {name: text for name, text in self.arguments if name not in dict(more)}
+        return ", ".join(named.values())
 
 
 @query
-def options_v4(q: Reader, key: Uuid) -> tuple[str, ...]:
-    """The options of a DHCP_Options row as action arguments. Raises ValueError for one that cannot be sent."""
+def service_v4(q: Reader, key: Uuid) -> Service:
+    """A DHCP_Options row for DHCPv4. Raises ValueError for what cannot be sent."""
     row = q.row(nb.DHCPOptions, key)
     missing = [name for name in MANDATORY_V4 if name not in row.options]
     if missing:
         raise ValueError(f"DHCP options {row.cidr} ({key}) lack {', '.join(missing)}")
-    parse_mac(row.options["server_mac"])
-    values = {"netmask": str(ipaddress.IPv4Network(row.cidr, strict=False).netmask)}
-    values |= {name: value for name, value in row.options.items() if name not in NOT_OPTIONS}
-    return tuple(rendered(V4, name, values[name]) for name in sorted(values))
+    subnet = parse_subnet(row.cidr, 4)
+    values = {"netmask": subnet.netmask} | row.options
+    return Service(subnet, parse_mac(row.options["server_mac"]), row.options["server_id"], _arguments(V4, values))
 
 
-@rule(over=PORTS, writes=(FLOWS,))
+@query
+def service_v6(q: Reader, key: Uuid) -> Service:
+    """As `service_v4`; the server's address is the link-local one of its Ethernet address."""
+    row = q.row(nb.DHCPOptions, key)
+    if "server_id" not in row.options:
+        raise ValueError(f"DHCP options {row.cidr} ({key}) lack server_id")
+    mac = parse_mac(row.options["server_id"])
+    stateless = row.options.get("dhcpv6_stateless", "").lower() == "true"
+    return Service(parse_subnet(row.cidr, 6), mac, link_local(mac), _arguments(V6, row.options), stateless)
+
+
+def _arguments(known: dict[str, tuple[int, str]], values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, rendered(known, name, values[name])) for name in sorted(values.keys() - NOT_OPTIONS))
+
+
+def _served(q: Reader, key: Uuid, options: Uuid | None) -> Port | None:
+    """The port, if it is of the kind that is served, and its options are there."""
+    port = q.get(PORTS, key)
+    if port is None or port.type != VIF or options is None or q.get(nb.DHCPOptions, options) is None:
+        return None
+    return port
+
+
+@rule(over=HAS_V4, writes=(FLOWS,))
 def dhcpv4(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Offers each Ethernet address of a port the first of its addresses that is in the options' CIDR."""
-    port = q.row(PORTS, key)
-    lsp = q.row(nb.LogicalSwitchPort, key)
-    options = lsp.dhcpv4_options
-    row = q.get(nb.DHCPOptions, options) if options is not None and port.type == VIF else None
-    if options is None or row is None:
+    row = q.row(nb.LogicalSwitchPort, key)
+    options = row.dhcpv4_options
+    port = _served(q, key, options)
+    if port is None or options is None:
         return
-    network = ipaddress.IPv4Network(row.cidr, strict=False)
-    arguments = options_v4(q, options)
-    hostname = lsp.options.get("hostname")
-    if hostname is not None:
-        arguments = tuple(a for a in arguments if not a.startswith("hostname ="))
-        arguments += (rendered(V4, "hostname", hostname),)
-    server, mac = row.options["server_id"], parse_mac(row.options["server_mac"])
+    service = service_v4(q, options)
+    hostname = row.options.get("hostname")
+    own = [("hostname", rendered(V4, "hostname", hostname))] if hostname is not None else []
     for owned in port.owned:
-        offered = next((ip for ip in owned.ip4 if ipaddress.IPv4Address(ip) in network), None)
+        offered = next((ip for ip in owned.ip4 if ip in service.subnet), None)
         if offered is None:
             continue
         match = (
             f"inport == {quoted(port.name)} && eth.src == {owned.mac} && udp.src == 68 && udp.dst == 67 && "
             f"((ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255) || "
-            f"(ip4.src == {offered} && ip4.dst == {{{server}, 255.255.255.255}}))"
+            f"(ip4.src == {offered} && ip4.dst == {{{service.server}, 255.255.255.255}}))"
         )
         actions = (
-            f"{SERVER_MAC.field} = {mac}; {SERVER_IP4.field} = {server}; "
-            f"{ANSWERED.field} = put_dhcp_opts({', '.join((f'offerip = {offered}', *arguments))}); next;"
+            f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP4.field} = {service.server}; {ANSWERED.field} = "
+            f"put_dhcp_opts({service.written(('offerip', f'offerip = {offered}'), *own)}); next;"
         )
         yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name)
 
 
-# --- DHCPv6 -----------------------------------------------------------------------------------------------------------
-
-
-@query
-def options_v6(q: Reader, key: Uuid) -> tuple[str, ...]:
-    """As `options_v4`."""
-    row = q.row(nb.DHCPOptions, key)
-    if "server_id" not in row.options:
-        raise ValueError(f"DHCP options {row.cidr} ({key}) lack server_id")
-    values = {name: value for name, value in row.options.items() if name not in NOT_OPTIONS}
-    return tuple(rendered(V6, name, values[name]) for name in sorted(values))
-
-
-@rule(over=PORTS, writes=(FLOWS,))
+@rule(over=HAS_V6, writes=(FLOWS,))
 def dhcpv6(q: Reader, key: Uuid) -> Iterator[Emit]:
     """As `dhcpv4`. A stateless server offers no address, only the other options."""
-    port = q.row(PORTS, key)
     options = q.row(nb.LogicalSwitchPort, key).dhcpv6_options
-    row = q.get(nb.DHCPOptions, options) if options is not None and port.type == VIF else None
-    if options is None or row is None:
+    port = _served(q, key, options)
+    if port is None or options is None:
         return
-    network = ipaddress.IPv6Network(row.cidr, strict=False)
-    arguments = options_v6(q, options)
-    stateless = row.options.get("dhcpv6_stateless", "").lower() == "true"
-    mac = parse_mac(row.options["server_id"])
+    service = service_v6(q, options)
     for owned in port.owned:
-        offered = next((ip for ip in owned.ip6 if ipaddress.IPv6Address(ip) in network), None)
+        offered = next((ip for ip in owned.ip6 if ip in service.subnet), None)
         if offered is None:
             continue
         match = (
             f"inport == {quoted(port.name)} && eth.src == {owned.mac} && ip6.dst == ff02::1:2 && "
             "udp.src == 546 && udp.dst == 547"
         )
-        given = arguments if stateless else (f"ia_addr = {offered}", *arguments)
+        own = [] if service.stateless else [("ia_addr", f"ia_addr = {offered}")]
         actions = (
-            f"{SERVER_MAC.field} = {mac}; {SERVER_IP6.field} = {link_local(mac)}; "
-            f"{ANSWERED.field} = put_dhcpv6_opts({', '.join(given)}); next;"
+            f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP6.field} = {service.server}; "
+            f"{ANSWERED.field} = put_dhcpv6_opts({service.written(*own)}); next;"
         )
         yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name)
 

@@ -1,6 +1,7 @@
 """What a northbound may ask for and northd does not compile: said as a failure for each row, never passed over.
 
-Each `Gap` becomes a rule that raises where its condition holds; the rest of the network goes on.
+Each `Gap` becomes a rule that runs, and raises, for the rows that its condition holds for; the others cost nothing, and
+the rest of the network goes on.
 Tests: tests/unit/northd/test_gaps.py.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ovine.engine import Emit, Reader, Rule, rule
+from ovine.engine import Emit, Index, Reader, Rule, rule
 from ovine.model import nb
 from ovine.model.base import Row, Uuid
 from ovine.northd.ports import COMPILED
@@ -87,15 +88,15 @@ GAPS = (
 
 
 def _rule(gap: Gap) -> Rule:
+    asking: Index[Any] = Index(gap.table, lambda row: (row.uuid,) if gap.asked(row) else (), gap.name)
+
     def missing(q: Reader, key: Uuid) -> Iterator[Emit]:
         row: Any = q.row(gap.table, key)
-        if gap.asked(row):
-            kind = gap.table.spec.name.replace("_", " ").lower()
-            raise NotCompiled(f"{kind} {row.name}: {gap.text}")
-        yield from ()
+        raise NotCompiled(f"{gap.table.spec.name.replace('_', ' ').lower()} {row.name}: {gap.text}")
+        yield from ()  # what makes it a generator
 
     missing.__qualname__ = gap.name
-    return rule(over=gap.table, writes=())(missing)
+    return rule(over=asking, writes=())(missing)
 
 
 RULES = tuple(_rule(gap) for gap in GAPS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.engine import Emit, Reader, rule
+from ovine.engine import Emit, Index, Reader, rule
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import SWITCHES, UNTAGGED
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
@@ -30,12 +30,13 @@ SHARED = (
 )
 
 
-@rule(over=PORTS, writes=(FLOWS,))
+DISABLED = Index(PORTS, lambda port: () if port.enabled else (port.key,), "disabled ports")
+
+
+@rule(over=DISABLED, writes=(FLOWS,))
 def disabled_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A disabled port neither sends nor receives."""
     port = q.row(PORTS, key)
-    if port.enabled:
-        return
     name = quoted(port.name)
     for stage, side in ((ADMIT, "inport"), (CHECK, "outport")):
         yield flow(port.switch, stage, 200, f"{side} == {name}", "drop;", source=SOURCE, hint=key, port=port.name)

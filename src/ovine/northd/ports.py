@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
-from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
+from ovine.engine import Emit, Index, Reader, Relation, Sticky, rule
 from ovine.model import nb, sb
 from ovine.model.base import StrMap, Uuid
 from ovine.northd.addresses import Owned, parse_owned
@@ -29,6 +29,8 @@ BOUND_ONLY = frozenset({VIRTUAL, EXTERNAL})
 class Port:
     """A port of a type that has a binding."""
 
+    key: Uuid
+    """The northbound row."""
     name: str
     switch: Uuid
     type: str
@@ -56,36 +58,41 @@ STATES: Relation[Uuid, nb.LogicalSwitchPort] = Relation("Logical_Switch_Port")
 BY_SWITCH = Index(PORTS, lambda port: (port.switch,), "ports by switch")
 
 
-@rule(over=nb.LogicalSwitchPort, writes=(PORTS,))
+FAULTY = Index(PORTS, lambda port: (port.key,) if port.problems else (), "ports with problems")
+
+
+@rule(over=nb.LogicalSwitchPort, writes=(PORTS, KEYS))
 def port(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Reads a port's columns into a Port."""
+    """Reads a port's columns into a Port, and asks for a tunnel key."""
     row = q.row(nb.LogicalSwitchPort, key)
-    if row.type not in COMPILED | BOUND_ONLY:
+    kind = row.type
+    if kind not in COMPILED and kind not in BOUND_ONLY:
         return
     switch = switch_of(q, key)
     if switch is None:
         return
     addresses = _addresses(row.addresses, row.dynamic_addresses)
     owned, problems = _read(addresses)
+    wanted, complaint = requested_key(row.options, KEYS.high)
     unknown = "unknown" in addresses
     learns = unknown and (
-        (row.type == VIF and not row.port_security)
-        or (row.type == LOCALNET and row.options.get("localnet_learn_fdb", "").lower() == "true")
+        (kind == VIF and not row.port_security)
+        or (kind == LOCALNET and row.options.get("localnet_learn_fdb", "").lower() == "true")
     )
-    yield PORTS(
-        key,
-        Port(
-            name=row.name,
-            switch=switch,
-            type=row.type,
-            enabled=row.enabled is not False,
-            owned=owned,
-            unknown=unknown,
-            learns=learns,
-            switched=row.type in COMPILED,
-            problems=problems,
-        ),
+    made = Port(
+        key=key,
+        name=row.name,
+        switch=switch,
+        type=kind,
+        enabled=row.enabled is not False,
+        owned=owned,
+        unknown=unknown,
+        learns=learns,
+        switched=kind in COMPILED,
+        problems=(*problems, *complaint),
     )
+    yield PORTS(key, made)
+    yield KEYS.request((switch, made.name), pool=switch, wanted=wanted)
 
 
 def _addresses(configured: tuple[str, ...], dynamic: str | None) -> tuple[str, ...]:
@@ -116,29 +123,27 @@ def _read(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple[str, ...
     return tuple(owned.values()), tuple(problems)
 
 
-@rule(over=PORTS, writes=())
+@rule(over=FAULTY, writes=())
 def readable(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Reports what is wrong with a port's addresses; everything else of the port works."""
+    """Reports what is wrong with a port's columns; everything else of the port works."""
     port = q.row(PORTS, key)
-    if port.problems:
-        raise ValueError(f"port {port.name}: {'; '.join(port.problems)}")
-    yield from ()
+    raise ValueError(f"port {port.name}: {'; '.join(port.problems)}")
+    yield from ()  # what makes it a generator
+
+
+def owners_in_order(q: Reader, keys: tuple[Uuid, ...]) -> list[Port]:
+    """Ports that claim the same address, the one first that has it: enabled ones, then by name."""
+    ports = [q.row(PORTS, key) for key in keys]
+    return ports if len(ports) == 1 else sorted(ports, key=lambda port: (not port.enabled, port.name))
+
+
+def disputed(address: str, ports: list[Port]) -> str:
+    """What to say when several ports claim one address."""
+    names = " and ".join(port.name for port in ports)
+    return f"ports {names} have the same address {address}; {ports[0].name} is taken to own it"
 
 
 # --- bindings ---------------------------------------------------------------------------------------------------------
-
-
-def _any_port_key(q: Reader, key: Uuid) -> Iterator[Emit]:
-    port = q.row(PORTS, key)
-    yield KEYS.request((port.switch, port.name), pool=port.switch)
-
-
-@rule(over=PORTS, writes=(KEYS,), on_failure=_any_port_key)
-def ask_port_key(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Asks for a tunnel key; one that cannot be had as requested is reported, and any other taken."""
-    port = q.row(PORTS, key)
-    wanted = requested_key(q.row(nb.LogicalSwitchPort, key).options, KEYS.high)
-    yield KEYS.request((port.switch, port.name), pool=port.switch, wanted=wanted)
 
 
 @rule(over=PORTS, writes=(PORT_BINDINGS,))
@@ -166,7 +171,7 @@ def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             mac=tuple(sorted(_addresses(row.addresses, row.dynamic_addresses))),
             port_security=row.port_security,
             external_ids=StrMap(ids),
-            up=_reported_up(q, port.name) or False,
+            up=_reported_up(q, port.name),
             requested_chassis=main,
             requested_additional_chassis=others,
         ),
@@ -185,21 +190,15 @@ def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
     return found[0], tuple(sorted({one for one in found[1:] if one is not None}))
 
 
-@query
-def _reported_up(q: Reader, name: str) -> bool | None:
+def _reported_up(q: Reader, name: str) -> bool:
     """Port_Binding.up as it is now. It starts as false, which tells hosts that they are to report it."""
-    for key in q.find(BOUND, name):
-        return q.row(sb.PortBinding, key).up
-    return None
+    bindings = q.find_rows(BOUND, name)
+    return bool(bindings and bindings[0].up)
 
 
-@query
 def is_up(q: Reader, name: str) -> bool:
     """Whether a host has the port, and says that it is wired."""
-    for key in q.find(BOUND, name):
-        binding = q.row(sb.PortBinding, key)
-        return binding.chassis is not None and binding.up is not False
-    return False
+    return any(binding.chassis is not None and binding.up is not False for binding in q.find_rows(BOUND, name))
 
 
 @rule(over=PORTS, writes=(STATES,))

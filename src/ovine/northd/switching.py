@@ -15,7 +15,7 @@ from ovine.northd.datapaths import SWITCHES, member
 from ovine.northd.flows import FLOWS, MEMBERS, Shared, flow, quoted, scope
 from ovine.northd.multicast import FLOOD_GROUP, UNKNOWN_GROUP
 from ovine.northd.pipeline import ADMIT, DELIVER, FORWARD, GUARD, KNOWN, LEARNS, UNKNOWN
-from ovine.northd.ports import PORTS
+from ovine.northd.ports import PORTS, disputed, owners_in_order
 
 SOURCE = "switching"
 
@@ -41,6 +41,14 @@ SHARED = (
 )
 
 
+OWNERS = Index(
+    PORTS,
+    lambda port: tuple((port.switch, owned.mac) for owned in port.owned) if port.switched else (),
+    "ports by Ethernet address",
+)
+LEARNS_AT = Index(PORTS, lambda port: (port.key,) if port.learns and port.enabled else (), "learning ports")
+
+
 @query
 def takes_unknown(q: Reader, switch: Uuid) -> bool:
     """Whether a switch has a port that wants what nobody is known to own."""
@@ -53,22 +61,27 @@ def knowledge(q: Reader, switch: Uuid) -> Iterator[Emit]:
     yield member(LEARNING if takes_unknown(q, switch) else CLOSED, switch)
 
 
-@rule(over=PORTS, writes=(FLOWS,))
-def known_address(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Packets to a port's own Ethernet addresses go to it alone, or nowhere while it is disabled."""
-    port = q.row(PORTS, key)
-    if not port.switched:
-        return
+def _first_owner(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    """Packets to a port's own Ethernet address go to it alone, or nowhere while it is disabled."""
+    switch, mac = owned
+    port = owners_in_order(q, q.find(OWNERS, owned))[0]
     actions = f"outport = {quoted(port.name)}; output;" if port.enabled else "drop;"
-    for owned in port.owned:
-        yield flow(port.switch, FORWARD, 50, f"eth.dst == {owned.mac}", actions, source=SOURCE, hint=key)
+    yield flow(switch, FORWARD, 50, f"eth.dst == {mac}", actions, source=SOURCE, hint=port.key)
 
 
-@rule(over=PORTS, writes=(FLOWS,))
+@rule(over=OWNERS, writes=(FLOWS,), on_failure=_first_owner)
+def known_address(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    """The flow for an Ethernet address; if several ports claim it, the first one has it, and that is reported."""
+    ports = owners_in_order(q, q.find(OWNERS, owned))
+    if len(ports) > 1:
+        raise ValueError(disputed(owned[1], ports))
+    yield from _first_owner(q, owned)
+
+
+@rule(over=LEARNS_AT, writes=(FLOWS,))
 def learning_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Looks up who sends at a port whose addresses are learned; such a port has no port security to be checked."""
     port = q.row(PORTS, key)
-    if port.learns and port.enabled:
-        actions = f"{LEARNS.field} = 1; {KNOWN.field} = lookup_fdb(inport, eth.src); next;"
-        match = f"inport == {quoted(port.name)}"
-        yield flow(port.switch, ADMIT, 50, match, actions, source=SOURCE, hint=key, port=port.name)
+    actions = f"{LEARNS.field} = 1; {KNOWN.field} = lookup_fdb(inport, eth.src); next;"
+    match = f"inport == {quoted(port.name)}"
+    yield flow(port.switch, ADMIT, 50, match, actions, source=SOURCE, hint=key, port=port.name)

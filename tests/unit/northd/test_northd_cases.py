@@ -1,0 +1,58 @@
+"""The cases of tests/cases/northd: a northbound in words, and the flows and failures that northd makes of it.
+
+In a file, `case:` begins a case and names what it shows; northbound commands follow (`support.northd`), then `---`,
+then what is expected: all flows that belong to single switches, or, after `shared`, all flows that belong to scopes;
+and `failure | TEXT` lines. Every flow is also read by the parser of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ovine.language import parse_actions, parse_match
+from ovine.northd.flows import FLOWS
+from support.northd import Northbound, compiled, flow_lines
+
+CASES = Path(__file__).parents[2] / "cases" / "northd"
+
+
+@dataclass
+class Case:
+    title: str
+    commands: str
+    expected: list[str]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def read(path: Path) -> Iterator[Case]:
+    for text in path.read_text().split("\ncase: ")[1:]:
+        head, _, expected = text.partition("\n---\n")
+        title, _, commands = head.partition("\n")
+        lines = [line.strip() for line in expected.splitlines() if line.strip() and not line.startswith("#")]
+        yield Case(f"{path.stem}: {title}", commands, lines)
+
+
+def check(case: Case) -> None:
+    """Compiles the case and compares everything that it speaks of."""
+    northbound = Northbound()
+    northbound.apply(case.commands)
+    engine = compiled(northbound)
+    shared = "shared" in case.expected
+    found = list(flow_lines(engine, shared=shared))
+    found += [f"failure | {failure.error.partition(': ')[2]}" for failure in engine.failures()]
+    assert sorted(found) == sorted(line for line in case.expected if line != "shared")
+    for row in engine.rows(FLOWS).values():
+        parse_match(row.match)
+        parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
+    assert engine.audit() == []
+
+
+@pytest.mark.parametrize("case", [case for path in sorted(CASES.glob("*.txt")) for case in read(path)], ids=str)
+def test_a_case_compiles_to_the_expected_flows(case: Case) -> None:
+    check(case)
