@@ -83,6 +83,7 @@ def switch(tmp_path: Path) -> Iterator[Run]:
     try:
         run("ovsdb-tool", "create", tmp_path / "conf.db", SCHEMA)
         start("ovsdb-server", f"--remote=punix:{tmp_path}/db.sock", "--unixctl=db.ctl", tmp_path / "conf.db")
+        run("ovsdb-client", "--timeout=30", "wait", remote, "Open_vSwitch", "connected")
         run("ovs-vsctl", "--timeout=30", "--no-wait", f"--db={remote}", "init")
         start("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"--unixctl={tmp_path}/switch.ctl", remote)
         bridge = ["br0", "datapath_type=dummy", "fail_mode=secure", "protocols=OpenFlow10,OpenFlow15"]

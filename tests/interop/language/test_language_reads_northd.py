@@ -128,6 +128,8 @@ def logical_flows(tmp_path: Path) -> Iterator[list[tuple[str, str, Pipeline]]]:
                 f"--unixctl={name}.ctl",
                 tmp_path / f"{name}.db",
             )
+        for remote, database in ((nb, "OVN_Northbound"), (sb, "OVN_Southbound")):
+            run("ovsdb-client", "--timeout=30", "wait", remote, database, "connected")
         run("ovn-nbctl", "--timeout=30", f"--db={nb}", "init")
         run("ovn-sbctl", "--timeout=30", f"--db={sb}", "init")
         start("ovn-northd", f"--ovnnb-db={nb}", f"--ovnsb-db={sb}", "--unixctl=northd.ctl")

@@ -52,7 +52,7 @@ def southbound(tmp_path: Path) -> Iterator[str]:
     )
     try:
         remote = f"unix:{socket}"
-        subprocess.run(["ovsdb-client", "wait", "--timeout=20", remote, "OVN_Southbound", "connected"], check=True)
+        subprocess.run(["ovsdb-client", "--timeout=30", "wait", remote, "OVN_Southbound", "connected"], check=True)
         yield remote
     finally:
         server.terminate()
