@@ -180,8 +180,12 @@ class Connection:
     async def transact(self, messages: Iterable[Message]) -> None:
         """Send flow-mods, group-mods and packet-outs as one atomic, ordered bundle and wait for its commit.
 
-        RefusedError if the switch refuses any of them, with each refusal; then none takes effect.
+        RefusedError if the switch refuses any of them, with each refusal; then none takes effect.  Nothing is sent for
+        no messages.
         """
+        messages = list(messages)
+        if not messages:
+            return
         bundle_id, self._next_bundle = self._next_bundle, self._next_bundle % 0xFFFFFFFE + 1
         opening, *adds, commit = bundle(messages, bundle_id)
         refusals: list[Refused] = []

@@ -31,6 +31,7 @@ from ovine.openflow.messages import (
     encode,
 )
 from ovine.openflow.switch import Error, Hello
+from ovine.openflow.text import message_text
 
 MEMORY = 65536
 # Numbers wrap below 2^32; 0 is left to messages that nobody asked for.
@@ -56,7 +57,7 @@ class Refused(msgspec.Struct, frozen=True):
     message: Message | None = None
 
     def __str__(self) -> str:
-        what = "a message" if self.message is None else f"{self.message}"
+        what = "a message" if self.message is None else message_text(self.message)
         return f"{self.error.name}: the switch refused {what}"
 
 

@@ -48,8 +48,8 @@ from ovine.openflow.actions import (
     SetQueue,
 )
 from ovine.openflow.fields import FIELDS
-from ovine.openflow.flow import Flow
-from ovine.openflow.group import GroupEntry
+from ovine.openflow.flow import Flow, FlowMod
+from ovine.openflow.group import GroupEntry, GroupMod
 from ovine.openflow.match import Entry, Match, wire_order
 
 _FRAGMENTS = {(0, None): "no", (1, 1): "yes", (1, None): "first", (3, None): "later", (0, 2): "not_later"}
@@ -259,6 +259,15 @@ def flow_text(flow: Flow) -> str:
     words.append(f"priority={flow.priority}")
     words += [match_text(flow.match)] if flow.match else []
     return f"{','.join(words)} actions={actions_text(flow.actions)}"
+
+
+def message_text(message: object) -> str:
+    """A message in one line: flow and group changes in ovs-ofctl's words, others as they are."""
+    if isinstance(message, FlowMod):
+        return f"flow {message.command}: {flow_text(message.flow)}"
+    if isinstance(message, GroupMod):
+        return f"group {message.command}: {group_text(message.group)}"
+    return str(message)
 
 
 def group_text(group: GroupEntry) -> str:

@@ -225,3 +225,33 @@ async def test_messages_go_out_in_the_order_of_the_calls(tmp_path) -> None:
         await connection.send(*mods[500:])
         await connection.barrier()
     assert received == [*mods, BarrierRequest()]
+
+
+async def test_tcp_works_as_unix_sockets_do() -> None:
+    async def serve(reader, writer) -> None:
+        writer.write(encode(Hello(), 1))
+        await _read(reader)
+        xid, _message = await _read(reader)
+        writer.write(encode(BarrierReply(), xid))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        async with await Connection.open(f"tcp:127.0.0.1:{port}") as connection:
+            await connection.barrier()
+    finally:
+        server.close()
+
+
+async def test_a_request_given_up_leaves_the_connection_usable(tmp_path) -> None:
+    async def late(reader, writer) -> None:
+        first, _message = await _read(reader)
+        second, _message = await _read(reader)
+        writer.write(encode(BarrierReply(), first) + encode(BarrierReply(), second))
+        await _read(reader)
+
+    async with peer(late, tmp_path) as target, await Connection.open(target) as connection:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.barrier(), 0.05)
+        await asyncio.wait_for(connection.barrier(), 10)

@@ -89,7 +89,7 @@ def test_an_error_names_the_message_it_refuses() -> None:
     xids = [session.send(mod)[0] for mod in mods]
     events, _answer = session.receive(encode(Error(5, 1), xids[1]))
     assert events == [Refused(xids[1], Error(5, 1), mods[1])]
-    assert "OFPFMFC_TABLE_FULL" in str(events[0])
+    assert str(events[0]) == "OFPFMFC_TABLE_FULL: the switch refused flow add: table=0,priority=1 actions=drop"
 
 
 def test_a_barrier_confirms_what_was_sent_before_it() -> None:
