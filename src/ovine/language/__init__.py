@@ -1,7 +1,7 @@
 """The logical-flow language: matches and actions, read, printed, evaluated and compiled to OpenFlow matches.
 
 Layers, lowest first: `errors`, `values`, `lexer`, `layout`, `symbols`, `match` (the tree), `stream`, `parser`,
-`environment`, `cubes`, `compiler`, `packet`; and for actions `actions` (the tree), `action_arguments`,
+`environment`, `cubes`, `compiler`, `packet`; and for actions `actions` (the tree), `action_forms`, `action_arguments`,
 `action_parser`, `action_printer`, `prerequisites`. Nothing here does I/O.
 
 For readers: docs/language.md. Tests: tests/unit/language/, cases in tests/cases/language/.

@@ -3,7 +3,7 @@
     actions   := "" | { statement ";" }
     statement := word | word "{" actions "}" | word "(" … ")" | field "=" … | field "<->" field | ip.ttl "--"
 
-Regular actions are read by the tables of `ovine.language.actions`; those with syntax of their own have a function
+Regular actions are read by the tables of `ovine.language.action_forms`; those with syntax of their own have a function
 here, found in `_STATEMENTS` and `_RESULTS`. Types are checked while reading. Source: ovn-sb(5), "actions".
 
 Tests: tests/unit/language/test_action_cases.py; tests/cases/language/actions.txt.
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
+from ovine.language import action_forms as forms
 from ovine.language import actions as act
 from ovine.language.action_arguments import endpoint, endpoint_text, field_list, options, word_or_string
 from ovine.language.actions import Action, Pipeline
@@ -73,25 +74,25 @@ class _Parser:
         word = token.value
         if stream.peek().kind in ("=", "<->", "[", "--"):
             return self.assignment()
-        if word in act.WORDS:
+        if word in forms.WORDS:
             stream.take()
-            return act.WORDS[word]()
+            return forms.WORDS[word]()
         if word == "handle_bfd_msg" and stream.peek().kind == ";":
             stream.take()
             return act.HandleBfdMsg()
-        if word in act.BLOCKS:
+        if word in forms.BLOCKS:
             stream.take()
             bare = word == "tcp_reset" and stream.token.kind == ";"  # ovn-sb(5) writes it both ways
-            return cast(Action, act.BLOCKS[word](() if bare else self.block()))
-        if word in act.CALLS:
-            signature = act.CALLS[word]
+            return cast(Action, forms.BLOCKS[word](() if bare else self.block()))
+        if word in forms.CALLS:
+            signature = forms.CALLS[word]
             if signature.result:
                 stream.fail(f"{word} has a result: field = {word}(…)")
             return self.call(signature)
         if word in _STATEMENTS:
             stream.take()
             return _STATEMENTS[word](self, word)
-        if word in act.PUT_OPTIONS or word == "select":
+        if word in forms.PUT_OPTIONS or word == "select":
             stream.fail(f"{word} has a result: field = {word}(…)")
         return stream.fail(f"there is no action {word}")
 
@@ -161,18 +162,18 @@ class _Parser:
         """`dst =` followed by a name: a call with a result, or another field."""
         stream = self.stream
         word = token.value
-        if word in act.CALLS:
-            signature = act.CALLS[word]
+        if word in forms.CALLS:
+            signature = forms.CALLS[word]
             if not signature.result:
                 stream.fail(f"{word} has no result")
             self.result_type(dst, signature.result, start)
             return self.call(signature, dst)
-        if word in act.PUT_OPTIONS:
+        if word in forms.PUT_OPTIONS:
             self.result_type(dst, 1, start)
             if self.pipeline == "egress":
                 stream.fail(f"{word} is only valid in the ingress pipeline")
             stream.take()
-            return cast(Action, act.PUT_OPTIONS[word](dst, self.checked_options(word, token)))
+            return cast(Action, forms.PUT_OPTIONS[word](dst, self.checked_options(word, token)))
         if word == "select":
             stream.take()
             return self.select(dst, start)
@@ -189,7 +190,7 @@ class _Parser:
                 self.stream.fail(f"{word} needs the option {name}", token)
         return found
 
-    def call(self, signature: act.Signature, dst: Subfield | None = None) -> Action:
+    def call(self, signature: forms.Signature, dst: Subfield | None = None) -> Action:
         """A regular call, by its signature."""
         stream = self.stream
         word = stream.take().value
@@ -535,9 +536,9 @@ class _Parser:
     def result_type(self, dst: Subfield, result: int, at: Token) -> None:
         """Fail unless a field can take the result of a call."""
         is_port = dst.field.kind == "string"
-        if result == act.PORT_RESULT and not is_port:
+        if result == forms.PORT_RESULT and not is_port:
             self.stream.fail("the result is a port; it goes to a port field, such as outport", at)
-        if result != act.PORT_RESULT and (is_port or dst.width != result):
+        if result != forms.PORT_RESULT and (is_port or dst.width != result):
             self.stream.fail(f"the result has {result} bit{'s' * (result != 1)}; {dst} does not fit", at)
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from ovine.language import action_forms as forms
 from ovine.language import actions as act
 from ovine.language.actions import Action
 from ovine.language.values import format_value, quote
 
 _WORD_OF: Final[dict[type, str]] = {
-    **{action: word for word, action in act.WORDS.items()},
-    **{action: word for word, action in act.BLOCKS.items()},
-    **{action: word for word, action in act.PUT_OPTIONS.items()},
-    **{signature.action: word for word, signature in act.CALLS.items()},
+    **{action: word for word, action in forms.WORDS.items()},
+    **{action: word for word, action in forms.BLOCKS.items()},
+    **{action: word for word, action in forms.PUT_OPTIONS.items()},
+    **{signature.action: word for word, signature in forms.CALLS.items()},
     act.CtCommitBlock: "ct_commit",
 }
 
@@ -42,7 +43,7 @@ def format_action(action: Action) -> str:
 
 def _format_call(action: act.Call) -> str:
     word = _WORD_OF[type(action)]
-    signature = act.CALLS[word]
+    signature = forms.CALLS[word]
     arguments = []
     for name, kind in signature.parameters:
         value = getattr(action, name)

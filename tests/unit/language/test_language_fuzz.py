@@ -13,7 +13,7 @@ from ovine.language import (
     FIELDS,
     PREDICATES,
     SyntaxProblem,
-    actions,
+    action_forms,
     compile_match,
     expand_templates,
     format_actions,
@@ -34,9 +34,9 @@ WORDS = st.sampled_from(
         *_SYMBOLS.split(),
         *sorted(FIELDS)[::5],
         *sorted(PREDICATES)[::5],
-        *actions.CALLS,
-        *actions.BLOCKS,
-        *actions.PUT_OPTIONS,
+        *action_forms.CALLS,
+        *action_forms.BLOCKS,
+        *action_forms.PUT_OPTIONS,
     ]
 )
 

@@ -20,6 +20,7 @@ from ovine.language import (
     StaticEnvironment,
     Subfield,
     TemplateVar,
+    action_forms,
     actions,
     all_of,
     any_of,
@@ -126,7 +127,7 @@ def test_every_match_compiles_to_sorted_flows_that_name_each_field_once(expr: Ex
 
 
 PLAIN_ACTIONS: st.SearchStrategy[Action] = st.one_of(
-    st.sampled_from([action() for action in actions.WORDS.values() if action is not actions.Drop]),
+    st.sampled_from([action() for action in action_forms.WORDS.values() if action is not actions.Drop]),
     st.builds(actions.Next, st.sampled_from([None, "ingress", "egress"]), st.none() | st.integers(0, 34)),
     st.builds(actions.Set, st.just(whole("outport")), PORTS),
     st.builds(actions.Set, st.just(whole("ip4.src")), constants(32, masked=True)),
