@@ -13,6 +13,7 @@ from ovine.lab import Instance, Lab
 def lab(lab_machine: None) -> Iterator[Lab]:
     with Lab(northd="ovine", controllers=["ovine", "ovine"]) as lab:
         yield lab
+        assert lab.audit() == []
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,6 @@ def test_a_restarted_controller_loses_no_packet_of_a_running_ping(
 def test_a_recompute_leaves_every_flow_as_it_is(lab: Lab, pair: tuple[Instance, Instance]) -> None:
     for host in lab.spec.hosts:
         before = lab.flows(host)
-        lab.ask_controller(host, "recompute")
+        lab.ask(f"{host.name}-controller", "recompute")
         lab.sync()
         assert lab.flows(host) == before

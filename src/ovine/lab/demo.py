@@ -169,6 +169,7 @@ def checks(lab: Lab, openstack: Client, instances: dict[Guest, Instance]) -> Ite
     yield Check("red tenant lists ports", "sees its own only", lambda: ports_seen(openstack, instances))
     yield Check("ovn-nbctl --wait=hv sync", "done", lambda: sync(lab))
     yield Check("ovn-trace from red1 to red2", "output to red2", lambda: trace(lab, red1, red2))
+    yield Check("our daemons recompute everything", "no difference", lambda: audit(lab))
     yield Check("red2's port is deleted under a ping", "stopped at once", lambda: delete_under_ping(lab, red1, red2))
 
 
@@ -230,6 +231,12 @@ def sync(lab: Lab) -> str:
     started = time.monotonic()
     lab.sync()
     return f"done, {(time.monotonic() - started) * 1000:.0f} ms"
+
+
+def audit(lab: Lab) -> str:
+    """Whether what the daemons came to step by step is what they compute from nothing."""
+    differences = lab.audit()
+    return differences[0] if differences else f"no difference, {len(lab.compilers)} daemons"
 
 
 def trace(lab: Lab, sender: Instance, receiver: Instance) -> str:

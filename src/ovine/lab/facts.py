@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ovine.lab import control
@@ -141,23 +140,10 @@ def _ports_of(chassis: Uuid, south: Replica) -> Counter[str]:
     return count
 
 
-def _socket(lab: Lab, name: str) -> Path:
-    """The control socket of one of the lab's daemons. LabError if it does not run."""
-    process = lab.processes.find(name)
-    if process is None:
-        raise LabError(f"{name} does not run")
-    if name == "northd":
-        return lab.spec.northd_socket(process.pid)
-    for host in lab.spec.hosts:
-        if name == f"{host.name}-controller":
-            return lab.spec.controller_socket(host, process.pid)
-    return lab.spec.central / f"{name}.ctl"
-
-
 def _version(lab: Lab, name: str) -> str:
     """What a daemon says of itself in its first line; ours go on to say what they stand in for."""
     try:
-        lines = control.call(_socket(lab, name), "version").splitlines()
+        lines = lab.ask(name, "version", timeout=5.0).splitlines()
     except LabError:
         return "down"
     return lines[0].partition(" in place of ")[0] if lines else "unknown"
@@ -174,12 +160,9 @@ def _switch_version(lab: Lab, host: Host) -> str:
 def _failures(lab: Lab) -> list[Failure]:
     """What our own daemons report on `ovine/failures`: one JSON object a line. The C daemons have no such command."""
     found = []
-    names = ["northd"] if lab.spec.northd == "ovine" else []
-    names += ["plugin"] if lab.spec.api else []
-    names += [f"{host.name}-controller" for host in lab.spec.hosts if host.controller == "ovine"]
-    for name in names:
+    for name in lab.compilers:
         try:
-            answer = control.call(_socket(lab, name), "ovine/failures")
+            answer = lab.ask(name, "ovine/failures", timeout=5.0)
         except LabError as error:
             found.append(Failure(name, "", "", str(error)))
             continue

@@ -138,7 +138,7 @@ class Lab:
 
     def stop_controller(self, host: Host, *, restart: bool = True, kill: bool = False) -> None:
         """Ends a host's controller: with `exit`, which keeps its state in the databases if `restart`; or by SIGKILL."""
-        process = self._controller(host)
+        process = self._running(f"{host.name}-controller")
         if kill:
             self.processes.signal(process, signal.SIGKILL)
         else:
@@ -148,16 +148,31 @@ class Lab:
         if process.alive:
             raise LabTimeout(f"{process.name} did not end", self.processes.tail(process.name))
 
-    def ask_controller(self, host: Host, command: str, *words: str) -> str:
-        """A control command of ovn-controller(8), like "recompute"."""
-        return control.call(self.spec.controller_socket(host, self._controller(host).pid), command, *words)
+    @property
+    def compilers(self) -> list[str]:
+        """The names of our own daemons that derive rows or flows; the C daemons in their places are left out."""
+        spec = self.spec
+        names = ["northd"] if spec.northd == "ovine" else []
+        names += ["plugin"] if spec.api else []
+        return names + [f"{host.name}-controller" for host in spec.hosts if host.controller == "ovine"]
 
-    def ask_northd(self, command: str, *words: str) -> str:
-        """A control command of ovn-northd(8)."""
-        return control.call(self.spec.northd_socket(self._running("northd").pid), command, *words)
+    def control_socket(self, name: str) -> Path:
+        """The control socket of one of the lab's daemons, by the name of its process. LabError if it does not run."""
+        process = self._running(name)
+        if name == "northd":
+            return self.spec.northd_socket(process.pid)
+        for host in self.spec.hosts:
+            if name == f"{host.name}-controller":
+                return self.spec.controller_socket(host, process.pid)
+        return self.spec.central / f"{name}.ctl"
 
-    def _controller(self, host: Host) -> Process:
-        return self._running(f"{host.name}-controller")
+    def ask(self, name: str, command: str, *words: str, timeout: float = 30.0) -> str:
+        """A control command (ovs-appctl(8)) for one of the lab's daemons, by the name of its process."""
+        return control.call(self.control_socket(name), command, *words, timeout=timeout)
+
+    def audit(self) -> list[str]:
+        """Asks our daemons to compare what they hold with a computation from nothing; one line for each difference."""
+        return [f"{name}: {line}" for name in self.compilers for line in self.ask(name, "ovine/audit").splitlines()]
 
     def _running(self, name: str) -> Process:
         process = self.processes.find(name)
