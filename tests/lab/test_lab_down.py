@@ -70,11 +70,12 @@ def test_a_lab_whose_starter_was_killed_can_be_ended_from_another_process(name: 
     assert left_of(lab.spec.directory, name, processes) == []
 
 
-def test_ctrl_c_during_the_start_cleans_up(name: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_start_cleans_up(name: str, number: signal.Signals) -> None:
     starter = subprocess.Popen([*OVINE, "lab", "up", "--name", name, *BARE], stderr=subprocess.DEVNULL)
     lab = Lab(name=name, northd="c", controllers=["c"], api=False)
     wait_for(lambda: any(p.name == "h1-ovsdb" for p in lab.processes.recorded()), "the first process", 30)
-    starter.send_signal(signal.SIGINT)
+    starter.send_signal(number)
     assert starter.wait(timeout=60) == 130
     assert left_of(lab.spec.directory, name, []) == []
 

@@ -36,17 +36,23 @@ def pair(c_lab: Lab) -> Iterator[tuple[Instance, Instance]]:
         *("options:lease_time=3600", f"options:router={ROUTER}", "options:mtu=1442", "options:dns_server=192.0.2.53"),
         f"options:classless_static_route={{198.51.100.0/24,10.0.0.77, 0.0.0.0/0,{ROUTER}}}",
     ).strip()
+    options6 = lab.nbctl(
+        *("create", "DHCP_Options", 'cidr="2001:db8::/64"', f"options:server_id={mac(254)}"),
+        r'options:dns_server="2001:db8::53"',
+    ).strip()
     instances = []
     for number in (1, 2):
-        port, address = f"red-{number}", f"{mac(number)} 10.0.0.{number}"
+        port, address = f"red-{number}", f"{mac(number)} 10.0.0.{number} 2001:db8::{number}"
         lab.nbctl("lsp-add", "red", port, "--", "lsp-set-addresses", port, address)
         lab.nbctl("lsp-set-port-security", port, address, "--", "lsp-set-dhcpv4-options", port, options)
+        lab.nbctl("lsp-set-dhcpv6-options", port, options6)
         instances.append(lab.plug(f"vm{number}", host=f"h{number}", port_id=port, mac=mac(number)))
     for instance in instances:
         instance.wait_installed()
     lab.sync()
     for instance in instances:
         instance.dhcp()
+        instance.dhcp(6)
     yield instances[0], instances[1]
     for instance in instances:
         instance.delete()
@@ -56,6 +62,14 @@ def test_instances_on_two_hosts_reach_each_other_across_geneve(pair: tuple[Insta
     assert pair[0].ping("10.0.0.2").all
 
 
+def test_dhcpv6_gives_an_address_that_reaches_the_other_host(pair: tuple[Instance, Instance]) -> None:
+    lease = pair[0].lease(6)
+    assert lease is not None
+    assert (lease.address, lease.name_servers) == ("2001:db8::1", ("2001:db8::53",))
+    assert "2001:db8::1/64" in pair[0].addresses
+    pair[0].wait_reaches("2001:db8::2")
+
+
 def test_the_lease_sets_address_mtu_routes_and_name_server(pair: tuple[Instance, Instance]) -> None:
     lease = pair[0].lease()
     assert lease is not None
@@ -63,7 +77,7 @@ def test_the_lease_sets_address_mtu_routes_and_name_server(pair: tuple[Instance,
     assert "10.0.0.1/24" in pair[0].addresses
     routes = pair[0].run("ip", "route").stdout
     assert "198.51.100.0/24 via 10.0.0.77" in routes and f"default via {ROUTER}" in routes
-    assert pair[0].run("cat", "/etc/resolv.conf").stdout == "nameserver 192.0.2.53\n"
+    assert pair[0].run("cat", "/etc/resolv.conf").stdout == "nameserver 192.0.2.53\nnameserver 2001:db8::53\n"
 
 
 def test_the_largest_packet_that_the_lease_allows_passes_and_one_byte_more_does_not(

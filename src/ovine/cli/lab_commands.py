@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from ovine.lab import requirements
 from ovine.lab.errors import LabError
+from ovine.lab.interrupts import ended_by_sigterm
 from ovine.lab.lab import Lab
-from ovine.lab.spec import Flavour, LabSpec, labs_directory, spread
+from ovine.lab.spec import LabSpec, labs_directory, spread
 from ovine.lab.store import Store, all_labs
 
 
@@ -18,10 +18,10 @@ def up(name: str, hosts: int, northd: str, controllers: Sequence[str], api: bool
     """Starts a lab, showing each step, and tells how to use it."""
     from rich.console import Console
 
-    lab = Lab(name=name, northd=cast(Flavour, northd), controllers=spread(controllers, hosts), api=api)
+    lab = Lab(name=name, northd=northd, controllers=spread(controllers, hosts), api=api)
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
-    with console.status("starting") as status:
+    with ended_by_sigterm(), console.status("starting") as status:
 
         def progress(step: str) -> None:
             console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {step}")

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import cast
 
 from rich.console import Console
 from rich.table import Table
@@ -27,8 +23,9 @@ from rich.table import Table
 from ovine.lab.errors import LabError
 from ovine.lab.frames import echo_request, mac_bytes
 from ovine.lab.instance import Instance
+from ovine.lab.interrupts import ended_by_sigterm
 from ovine.lab.lab import Lab
-from ovine.lab.spec import Flavour, spread
+from ovine.lab.spec import spread
 from ovine.lab.tools import run
 from ovine.lab.traffic import Ping
 
@@ -85,7 +82,7 @@ def main(northd: str = "ovine", controllers: Sequence[str] = ("ovine",)) -> int:
     def say(step: str) -> None:
         console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {step}")
 
-    lab = Lab(northd=cast(Flavour, northd), controllers=spread(controllers, HOSTS))
+    lab = Lab(northd=northd, controllers=spread(controllers, HOSTS))
     with ended_by_sigterm():
         lab.up(say)
         try:
@@ -308,17 +305,3 @@ def as_table(outcomes: Sequence[Outcome]) -> Table:
         mark = "[green]ok[/green]" if outcome.good else "[red]NOT OK[/red]"
         table.add_row(outcome.what, outcome.expected, outcome.seen, mark)
     return table
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Makes SIGTERM end the program as Ctrl-C does, so that what it started is cleaned up."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

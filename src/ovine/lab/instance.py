@@ -91,7 +91,7 @@ class Instance(Endpoint):
 
     @property
     def _directory(self) -> Path:
-        return self.spec.directory / "dhcp"
+        return self.spec.dhcp
 
     def _lease_file(self, version: int) -> Path:
         return self._directory / f"{self.name}.lease{version}"
@@ -102,7 +102,6 @@ class Instance(Endpoint):
 
     def start_dhcp(self, version: int = 4) -> None:
         """Starts the DHCP client and does not wait for it."""
-        dhcp.install(self._directory)
         environment = {
             "LEASE": str(self._lease_file(version)),
             "RESOLV": str(netns.ETC_NETNS / self.netns / "resolv.conf"),

@@ -18,8 +18,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
-from ovine.lab import central, commands, control, fabric, netns, requirements
+from ovine.lab import central, commands, control, dhcp, fabric, netns, requirements
 from ovine.lab.cloud import Cloud
 from ovine.lab.dhcp import INTERFACE
 from ovine.lab.endpoint import Endpoint
@@ -42,16 +43,19 @@ class Lab:
         self,
         *,
         name: str | None = None,
-        northd: Flavour = "ovine",
-        controllers: Sequence[Flavour] = ("ovine", "ovine"),
+        northd: str = "ovine",
+        controllers: Sequence[str] = ("ovine", "ovine"),
         api: bool = True,
         directory: Path = Path(),
     ) -> None:
-        """Describes a lab with one host per entry of `controllers`. Without `name`, a name of its own is made up."""
+        """Describes a lab with one host per entry of `controllers`, each "ovine" or "c" (Debian's), as is `northd`.
+
+        Without `name`, a name of its own is made up. Raises LabError for what cannot be.
+        """
         spec = LabSpec(
             name=name or f"lab-{secrets.token_hex(3)}",
-            northd=northd,
-            controllers=tuple(controllers),
+            northd=cast(Flavour, northd),
+            controllers=cast("tuple[Flavour, ...]", tuple(controllers)),
             api=api,
             directory=directory,
         )
@@ -94,6 +98,7 @@ class Lab:
 
     def _start(self, progress: Progress) -> None:
         spec = self.spec
+        dhcp.install(spec.dhcp)
         progress("network segments")
         fabric.make_segments(spec, self.store)
         with ThreadPoolExecutor(6) as pool:

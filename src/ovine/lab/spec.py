@@ -123,6 +123,10 @@ class LabSpec:
     def central(self) -> Path:
         return self.directory / "central"
 
+    @property
+    def dhcp(self) -> Path:
+        return self.directory / "dhcp"
+
     def host_directory(self, host: Host) -> Path:
         return self.directory / host.name
 
