@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from support.api_server import Caller, Cloud
 
 UUID = "00000000-0000-4000-8000-000000000000"

@@ -1,7 +1,7 @@
 """Port binding: what a host can do with a port. Pure.
 
-A port with a `binding:host_id` is bound if a chassis of that name (its hostname, or its system-id) is registered in
-the southbound database and reaches the port's network: any chassis reaches a tunnelled network, a vlan or flat one needs
+A port with a `binding:host_id` is bound if a chassis of that name (hostname or system-id) is registered in the
+southbound database and reaches the port's network: any chassis reaches a tunnelled network, a vlan or flat one needs
 the physical network among the chassis' bridge mappings. Otherwise `binding:vif_type` is `binding_failed`, at which Nova
 gives the boot up.
 

@@ -6,7 +6,7 @@ port with `fixed_ips` gets those and the automatic ones. A port with an empty li
 
 Which of two requests gets an address is decided by the unique index of IP_Allocation; see `ovine.api.store`.
 
-Tests: tests/unit/api/test_api_ipam.py, tests/api/test_api_ipam_race.py.
+Tests: tests/api/test_api_ports.py, tests/api/test_api_ipam_race.py.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def delete(draft: Draft, env: Env, judge: Judge, port: Port) -> None:
     draft.delete(port)
 
 
-# --- MAC and addresses ------------------------------------------------------------------------------------------------
+# --- MAC and addresses ----------------------------------------------------------------------------------------------
 
 
 def _new_mac(draft: Draft, env: Env, network: Network, asked: Any) -> str:
@@ -137,7 +137,7 @@ def _changed_addresses(
     return ipam.store(draft, ipam.assign(draft, env, claim, asked), held)
 
 
-# --- allowed address pairs and DHCP options -----------------------------------------------------------------------------
+# --- allowed address pairs and DHCP options -------------------------------------------------------------------------
 
 
 def _pairs(asked: Sequence[dict[str, str]], mac: str) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def _options(present: StrMap, asked: Sequence[dict[str, Any]]) -> StrMap:
     return Map(options)
 
 
-# --- binding ------------------------------------------------------------------------------------------------------------
+# --- binding --------------------------------------------------------------------------------------------------------
 
 
 def _host_id(value: Any) -> str:

@@ -161,7 +161,7 @@ def _fixed_ips_test(values: tuple[str, ...]) -> Predicate:
         key, sign, text = value.partition("=")
         if not sign or key not in ("ip_address", "subnet_id", "ip_address_substr"):
             raise bad_request(
-                f"Invalid input for fixed_ips. Reason: '{value}' names no ip_address=, subnet_id= or ip_address_substr=."
+                f"Invalid input for fixed_ips. Reason: {value} names no ip_address=, subnet_id= or ip_address_substr=."
             )
         wanted.setdefault(key, set()).add(
             converters.convert_ip_to_canonical_format(text) if key == "ip_address" else text

@@ -4,7 +4,7 @@ An administrator may name all or part of a segment; the rest, and the segments o
 the lowest free number of the configured ranges. That no two networks get the same one is decided by the unique index
 of the Network table.
 
-Tests: tests/unit/api/test_api_segments.py.
+Tests: tests/unit/api/test_api_draft.py, tests/api/test_api_networks.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows to the API's representation: all attributes, in Neutron's types. Pure.
 
-Which attributes a caller may see is policy's business (`ovine.api.policy`). Tests: tests/unit/api/test_api_views.py,
-and the whole replies against a recorded Neutron in tests/api/test_api_recorded.py.
+Which attributes a caller may see is policy's business (`ovine.api.policy`). Tests: tests/unit/api/test_api_bodies.py
+(the attributes are those of the maps), tests/api/test_api_recorded.py (whole replies against a recorded Neutron).
 """
 
 from __future__ import annotations

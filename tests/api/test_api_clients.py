@@ -1,0 +1,128 @@
+"""The real clients, unchanged: the `openstack` command and openstacksdk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import openstack
+import openstack.connection
+import pytest
+
+from support.api_server import Cloud
+
+
+class Cli:
+    """The `openstack` command as one user."""
+
+    def __init__(self, cloud: Cloud, user: str) -> None:
+        self._environment = cloud.environment(user)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["openstack", *command.split()], env=self._environment, capture_output=True, text=True, timeout=60
+        )
+
+    def __call__(self, command: str) -> str:
+        done = self.run(command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def json(self, command: str) -> Any:
+        return json.loads(self(f"{command} -f json"))
+
+
+def test_the_openstack_command_makes_changes_and_deletes_everything(cloud: Cloud) -> None:
+    alice = Cli(cloud, "alice")
+    network = alice.json("network create blue --description sea --tag t1")
+    assert network["name"] == "blue"
+    alice("subnet create --network blue --subnet-range 10.0.0.0/24 --dns-nameserver 9.9.9.9 blue4")
+    alice("subnet create --network blue --ip-version 6 --subnet-range fd00::/64 --ipv6-ra-mode slaac "
+          "--ipv6-address-mode slaac blue6")  # fmt: skip
+    port = alice.json("port create --network blue --fixed-ip subnet=blue4,ip-address=10.0.0.9 web")
+    assert port["fixed_ips"][0]["ip_address"] == "10.0.0.9"
+    assert len(port["fixed_ips"]) == 2
+    alice("network set --name sky --disable --tag t2 blue")
+    shown = alice.json("network show sky")
+    assert (shown["admin_state_up"], sorted(shown["tags"])) == (False, ["t1", "t2"])
+    alice("network unset --tag t1 sky")
+    alice("subnet set --dns-nameserver 1.1.1.1 --gateway 10.0.0.254 --allocation-pool start=10.0.0.2,end=10.0.0.99 "
+          "--no-allocation-pool blue4")  # fmt: skip
+    assert alice.json("subnet show blue4")["gateway_ip"] == "10.0.0.254"
+    alice("subnet unset --dns-nameserver 9.9.9.9 blue4")
+    assert alice.json("subnet show blue4")["dns_nameservers"] == ["1.1.1.1"]
+    alice("port set --name www --allowed-address ip-address=10.0.0.50 web")
+    assert alice.json("port show www")["allowed_address_pairs"][0]["ip_address"] == "10.0.0.50"
+    alice("port unset --allowed-address ip-address=10.0.0.50,mac-address=" + port["mac_address"] + " www")
+    assert alice.json("port list --network sky --device-owner network:distributed") != []
+    alice("port delete www")
+    alice("subnet delete blue4 blue6")
+    alice("network delete sky")
+    assert alice.json("network list") == []
+
+
+def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud) -> None:
+    admin = Cli(cloud, "admin")
+    assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}
+    assert {u["Name"] for u in admin.json("user list")} == {"admin", "alice", "reader", "bob"}
+    assert {s["Type"] for s in admin.json("catalog list")} == {"identity", "network"}
+    assert "provider" in {e["Alias"] for e in admin.json("extension list --network")}
+    assert admin.json("token issue")["project_id"] == cloud.project_id("admin")
+    assert admin.json("role assignment list --names")
+    network = admin.json(
+        "network create --provider-network-type vlan --provider-physical-network physnet1 --provider-segment 55 "
+        "--share --project demo cable"
+    )
+    assert (network["provider:segmentation_id"], network["project_id"]) == (55, cloud.project_id("demo"))
+    admin("network delete cable")
+
+
+def test_the_openstack_command_shows_our_errors(cloud: Cloud) -> None:
+    alice = Cli(cloud, "alice")
+    refused = alice.run("network create --provider-network-type vlan x")
+    assert refused.returncode == 1
+    assert "disallowed by policy" in refused.stderr
+    assert "No Network found for nothing" in alice.run("network show nothing").stderr
+
+
+@pytest.fixture
+def sdk(cloud: Cloud) -> Iterator[openstack.connection.Connection]:
+    connection = openstack.connection.Connection(
+        auth={
+            "auth_url": cloud.identity,
+            "username": "alice",
+            "password": "alice-secret",
+            "project_name": "demo",
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        },
+        region_name="RegionOne",
+        identity_interface="public",
+        identity_api_version="3",
+    )
+    yield connection
+    connection.close()
+
+
+def test_openstacksdk_works_on_networks_subnets_and_ports(sdk: openstack.connection.Connection) -> None:
+    network = sdk.network.create_network(name="sdk")
+    subnet = sdk.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    ports = list(sdk.network.create_ports([{"network_id": network.id, "name": f"p{n}"} for n in range(5)]))
+    assert len({port.fixed_ips[0]["ip_address"] for port in ports}) == 5
+    assert len(list(sdk.network.ports(network_id=network.id, limit=2))) == 6
+    assert sdk.network.find_port("p3").id in [port.id for port in ports]
+    seen = ports[0].revision_number
+    assert sdk.network.update_port(ports[0], name="renamed").revision_number == seen + 1
+    sdk.network.set_tags(network, ["a", "b"])
+    assert sdk.network.get_network(network.id).tags == ["a", "b"]
+    with pytest.raises(openstack.exceptions.ConflictException, match="ports still in use"):
+        sdk.network.delete_network(network)
+    with pytest.raises(openstack.exceptions.PreconditionFailedException):
+        sdk.network.update_network(sdk.network.get_network(network.id), name="late", if_revision=99)
+    for port in ports:
+        sdk.network.delete_port(port, ignore_missing=False)
+    sdk.network.delete_subnet(subnet, ignore_missing=False)
+    sdk.network.delete_network(network, ignore_missing=False)
+    assert sdk.network.find_network("sdk") is None
