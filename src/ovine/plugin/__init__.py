@@ -4,7 +4,8 @@ Pure rules on `ovine.engine`, one module for each family of resources; `ovine.da
 are recognised as Neutron's are touched (`NORTHBOUND`), in the shapes that an ML2/OVN northbound has, so that tools
 which read one read ours, and an ML2/OVN cloud's rows are taken over as they are.
 
-Tests: tests/unit/plugin/, tests/paths/test_plugin_walk.py, tests/api/test_neutron_recording.py.
+Tests: tests/unit/plugin/, tests/paths/test_plugin_walk.py, tests/interop/test_plugin_daemon.py,
+tests/api/test_northbound_recorded.py.
 """
 
 from __future__ import annotations
