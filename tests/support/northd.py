@@ -19,6 +19,7 @@ import shlex
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -38,7 +39,7 @@ class Northbound:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[type[Row], Uuid], Row] = {}
-        self._fed: dict[int, dict[tuple[type[Row], Uuid], Row]] = {}
+        self._fed: WeakKeyDictionary[Engine, dict[tuple[type[Row], Uuid], Row]] = WeakKeyDictionary()
         self.put(nb.NBGlobal(uuid=row_uuid("global")))
 
     def put(self, row: Row) -> None:
@@ -56,13 +57,13 @@ class Northbound:
 
     def feed(self, engine: Engine) -> None:
         """Tells an engine what has changed since it was last fed."""
-        before = self._fed.get(id(engine), {})
+        before = self._fed.get(engine, {})
         for key in before.keys() - self.rows.keys():
             engine.feed(*key, None)
         for key, row in self.rows.items():
             if before.get(key) != row:
                 engine.feed(*key, row)
-        self._fed[id(engine)] = dict(self.rows)
+        self._fed[engine] = dict(self.rows)
 
     # --- commands ---
 

@@ -1,0 +1,216 @@
+"""Our northd as a process between real databases: what is written, how it is told, and the control commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ovine.model import nb, sb
+from ovine.ovsdb import Client, Transaction
+from support.daemons import Daemon
+from support.northd_bed import NorthdBed, dump, northd_bed, replica, until_status
+from support.ovsdb import until, wait_until
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[NorthdBed]:
+    with northd_bed(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def daemon(bed: NorthdBed) -> Iterator[Daemon]:
+    """A running northd; at the end, what it has must equal what a recompute gives."""
+    with bed.ours() as running:
+        until_status(running, "active")
+        yield running
+        running.command("inc-engine/recompute")
+        assert "recompute differs" not in running.messages()
+
+
+def make_switch(bed: NorthdBed) -> None:
+    bed.nbctl(
+        *("ls-add", "s1", "--", "lsp-add", "s1", "p1", "--", "lsp-add", "s1", "p2"),
+        *("--", "lsp-set-addresses", "p1", "0a:00:00:00:00:01 10.0.0.1"),
+        *("--", "lsp-set-addresses", "p2", "0a:00:00:00:00:02 10.0.0.2"),
+    )
+
+
+async def test_a_switch_and_its_ports_are_bound_and_go_with_the_switch(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.sync()
+    async with replica(bed.below, sb.DATABASE) as client:
+        (datapath,) = client.replica.rows(sb.DatapathBinding).values()
+        assert datapath.external_ids["name"] == "s1"
+        bindings = {row.logical_port: row for row in client.replica.rows(sb.PortBinding).values()}
+        assert {name: (row.datapath, row.up) for name, row in bindings.items()} == {
+            "p1": (datapath.uuid, False),
+            "p2": (datapath.uuid, False),
+        }
+        assert len({row.tunnel_key for row in bindings.values()}) == 2
+        (flood,) = client.replica.rows(sb.MulticastGroup).values()
+        assert (flood.name, set(flood.ports)) == ("_MC_flood", {row.uuid for row in bindings.values()})
+        bed.nbctl("--wait=sb", "ls-del", "s1")
+        await client.barrier()
+        for table in (sb.DatapathBinding, sb.PortBinding, sb.MulticastGroup, sb.LogicalFlow):
+            assert not client.replica.rows(table)
+
+
+async def test_sequence_numbers_go_down_and_up(bed: NorthdBed, daemon: Daemon) -> None:
+    bed.sync()
+    async with replica(bed.above, nb.DATABASE) as above, replica(bed.below, sb.DATABASE) as below:
+        (row,) = above.replica.rows(nb.NBGlobal).values()
+        assert (row.sb_cfg, row.hv_cfg) == (row.nb_cfg, row.nb_cfg)
+        assert row.sb_cfg_timestamp >= row.nb_cfg_timestamp > 1_600_000_000_000
+        await add_host(below, "h1", nb_cfg=0)
+        bed.sync()
+        await above.barrier()
+        (row,) = above.replica.rows(nb.NBGlobal).values()
+        assert (row.sb_cfg, row.hv_cfg) == (row.nb_cfg, 0)
+        (private,) = below.replica.rows(sb.ChassisPrivate).values()
+        transaction = Transaction()
+        transaction.update(sb.ChassisPrivate, private.uuid, nb_cfg=row.nb_cfg, nb_cfg_timestamp=1234)
+        await below.transact(transaction)
+        await until(lambda: hv(above) == (row.nb_cfg, 1234), "hv_cfg")
+
+
+def hv(above: Client) -> tuple[int, int]:
+    (row,) = above.replica.rows(nb.NBGlobal).values()
+    return row.hv_cfg, row.hv_cfg_timestamp
+
+
+async def add_host(below: Client, name: str, nb_cfg: int) -> None:
+    transaction = Transaction()
+    encap = transaction.insert(sb.Encap(type="geneve", ip="127.0.0.1", chassis_name=name))
+    chassis = transaction.insert(sb.Chassis(name=name, hostname=f"{name}.example", encaps=(encap,)))
+    transaction.insert(sb.ChassisPrivate(name=name, chassis=chassis, nb_cfg=nb_cfg))
+    await below.transact(transaction)
+
+
+async def test_a_port_is_up_when_a_host_says_so_and_down_when_it_lets_go(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.nbctl("lsp-set-options", "p1", "requested-chassis=h1.example")
+    bed.sync()
+    assert bed.nbctl("get", "logical_switch_port", "p1", "up").strip() == "false"
+    async with replica(bed.above, nb.DATABASE) as above, replica(bed.below, sb.DATABASE) as below:
+        await add_host(below, "h1", nb_cfg=0)
+        (chassis,) = below.replica.rows(sb.Chassis)
+        binding = below.replica.index(sb.PortBinding, "logical_port")
+        await until(lambda: binding.one("p1").requested_chassis == chassis, "requested_chassis")
+        port = above.replica.index(nb.LogicalSwitchPort, "name")
+        for chosen, said, up in ((chassis, False, False), (chassis, True, True), (None, True, False)):
+            transaction = Transaction()
+            transaction.update(sb.PortBinding, binding.one("p1").uuid, chassis=chosen, up=said)
+            await below.transact(transaction)
+            bed.sync()
+            await until(lambda up=up: port.one("p1").up is up, f"up is {up}")
+            row = binding.one("p1")
+            assert (row.chassis, row.up) == (chosen, said), "what hosts write is theirs"
+
+
+async def test_a_foreign_change_of_our_columns_is_put_back_and_said(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.sync()
+    async with replica(bed.below, sb.DATABASE) as below:
+        before = below.replica.index(sb.PortBinding, "logical_port").one("p1")
+        transaction = Transaction()
+        transaction.update(sb.PortBinding, before.uuid, mac=("unknown",))
+        await below.transact(transaction)
+        await until(lambda: below.replica.get(sb.PortBinding, before.uuid) == before, "the binding is as it was")
+    wait_until(lambda: "was changed by somebody else; put back" in daemon.messages(), "the message")
+
+
+async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.nbctl("ls-add", "s2", "--", "lsp-add", "s2", "q1")
+    bed.sync()
+    async with replica(bed.below, sb.DATABASE) as below:
+        transaction = Transaction()
+        for row in below.replica.rows(sb.DatapathBinding).values():
+            transaction.insert(sb.FDB(mac="0a:00:00:00:00:09", dp_key=row.tunnel_key, port_key=1))
+            transaction.insert(sb.MACBinding(logical_port=row.external_ids["name"], ip="10.0.0.9", datapath=row.uuid))
+        await below.transact(transaction)
+        bed.nbctl("--wait=sb", "ls-del", "s2")
+        await below.barrier()
+        (left,) = below.replica.rows(sb.DatapathBinding).values()
+        assert [row.datapath for row in below.replica.rows(sb.MACBinding).values()] == [left.uuid]
+        assert [row.dp_key for row in below.replica.rows(sb.FDB).values()] == [left.tunnel_key]
+
+
+def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    for switch in ("s1", "s2"):
+        bed.nbctl("--may-exist", "ls-add", switch, "--", "acl-add", switch, "to-lport", "1", "ip4", "drop")
+    bed.nbctl("lr-add", "r1")
+    bed.sync()
+    failures = daemon.failures()
+    assert sorted((f["rule"], f["error"].partition(":")[0]) for f in failures) == [
+        ("northd.gaps.logical_router", "NotCompiled"),
+        ("northd.gaps.switch_acls", "NotCompiled"),
+        ("northd.gaps.switch_acls", "NotCompiled"),
+    ]
+    assert "ACLs are not enforced yet" in next(f["error"] for f in failures if "acls" in f["rule"])
+    assert len(re.findall(r"WARN.*switch_acls", daemon.messages())) == 1
+    assert len(re.findall(r"WARN.*logical_router", daemon.messages())) == 1
+
+
+def test_a_row_that_cannot_be_read_leaves_the_rest_working(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.nbctl("set", "logical_switch_port", "p1", 'addresses="no address"')
+    bed.sync()
+    assert [f["error"] for f in daemon.failures()] == ["ValueError: port p1: 'no' is not an Ethernet address"]
+    assert "arp.tpa == 10.0.0.2" in bed.flows()
+    bed.nbctl("lsp-set-addresses", "p1", "0a:00:00:00:00:01 10.0.0.1")
+    bed.sync()
+    assert daemon.failures() == []
+
+
+def test_paused_it_writes_nothing_and_resumed_it_catches_up(bed: NorthdBed) -> None:
+    with bed.ours("northd", "--dry-run") as daemon:
+        until_status(daemon, "paused")
+        assert daemon.command("is-paused").strip() == "true"
+        make_switch(bed)
+        wait_until(lambda: daemon.command("nb-connection-status").strip() == "connected", "the northbound")
+        wait_until(lambda: daemon.command("sb-connection-status").strip() == "connected", "the southbound")
+        assert bed.flows() == ""
+        daemon.command("resume")
+        bed.sync()
+        assert 'outport == "p1"' not in bed.flows() and 'outport = "p1"' in bed.flows()
+        daemon.command("pause")
+        assert daemon.command("status").strip() == "Status: paused"
+
+
+def test_counters_tell_what_ran_and_an_unrelated_change_runs_nothing(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.sync()
+    daemon.command("inc-engine/clear-stats")
+    bed.nbctl("set", "logical_switch", "s1", "external_ids:mine=1")
+    bed.sync()
+    counted = re.findall(
+        r"Node: (\S+)\n- recompute: +(\d+)\n- compute: +(\d+)", daemon.command("inc-engine/show-stats")
+    )
+    ran = {node for node, recompute, compute in counted if int(compute) or int(recompute)}
+    assert ran == {"northd.config.global_row", "northd.datapaths.datapath"}
+
+
+async def test_a_recompute_changes_no_row(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.sync()
+    before = await dump(bed.below, sb.DATABASE)
+    daemon.command("inc-engine/recompute")
+    bed.nbctl("set", "nb_global", ".", "external_ids:x=y")
+    daemon.command("inc-engine/recompute")
+    assert await dump(bed.below, sb.DATABASE) == before
+
+
+def test_exit_is_answered_though_both_databases_are_gone(bed: NorthdBed) -> None:
+    with bed.ours() as daemon:
+        until_status(daemon, "active")
+        bed.above.kill()
+        bed.below.kill()
+        wait_until(lambda: daemon.command("sb-connection-status").strip() == "not connected", "the end is noticed")
+        assert daemon.command("exit").strip() == ""
+        assert daemon.process is not None and daemon.process.wait(5) == 0

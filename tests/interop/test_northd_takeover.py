@@ -1,0 +1,165 @@
+"""Who writes the southbound may change: our northd after ours, ours after Debian's, and the other way round."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovine.model import nb, sb
+from ovine.northd.pipeline import STAGES
+from ovine.ovsdb import Transaction
+from support.northd_bed import NorthdBed, dump, northd_bed, replica, until_status
+from support.ovsdb import wait_until
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[NorthdBed]:
+    with northd_bed(tmp_path) as made:
+        made.nbctl("ls-add", "s1", "--", "ls-add", "s2", "--", "ls-add", "s3")
+        for number, switch in enumerate(("s3", "s1", "s2", "s3", "s1", "s1")):
+            name, address = f"p{number}", f"0a:00:00:00:00:0{number} 10.0.0.{number}"
+            made.nbctl("lsp-add", switch, name, "--", "lsp-set-addresses", name, address)
+        made.nbctl("lsp-add", "s1", "ln", "--", "lsp-set-type", "ln", "localnet")
+        made.nbctl("lsp-set-addresses", "ln", "unknown")
+        made.nbctl("pg-add", "pg", "p1", "p2", "--", "create", "address_set", "name=as", "addresses=10.0.0.9")
+        yield made
+
+
+def identities(rows: dict[Any, Any]) -> dict[str, tuple[str, int, object]]:
+    """What hosts hold on to: rows and tunnel keys of datapaths and ports, and where ports are."""
+    found = {}
+    for row in rows.values():
+        if isinstance(row, sb.DatapathBinding):
+            found[row.external_ids["logical-switch"]] = (row.uuid, row.tunnel_key, None)
+        elif isinstance(row, sb.PortBinding):
+            found[row.logical_port] = (row.uuid, row.tunnel_key, (row.chassis, row.up, row.encap))
+    return found
+
+
+async def bind(bed: NorthdBed, port: str) -> None:
+    """Does what a host does that has the port."""
+    async with replica(bed.below, sb.DATABASE) as below:
+        transaction = Transaction()
+        encap = transaction.insert(sb.Encap(type="geneve", ip="127.0.0.1", chassis_name="h1"))
+        chassis = transaction.insert(sb.Chassis(name="h1", encaps=(encap,)))
+        row = below.replica.index(sb.PortBinding, "logical_port").one(port)
+        transaction.update(sb.PortBinding, row.uuid, chassis=chassis, encap=encap, up=True)
+        await below.transact(transaction)
+
+
+async def test_the_standby_takes_over_without_changing_a_row(bed: NorthdBed) -> None:
+    with bed.ours("one") as one:
+        until_status(one, "active")
+        bed.sync()
+        with bed.ours("two") as two:
+            until_status(two, "standby")
+            bed.nbctl("lsp-del", "p0", "--", "lsp-add", "s2", "late")  # keys that the standby would choose otherwise
+            bed.sync()
+            await bind(bed, "late")
+            wait_until(lambda: bed.nbctl("get", "logical_switch_port", "late", "up").strip() == "true", "up")
+            before = await dump(bed.below, sb.DATABASE)
+            above = await dump(bed.above, nb.DATABASE)
+            one.stop(signal.SIGKILL)
+            until_status(two, "active")
+            assert await dump(bed.below, sb.DATABASE) == before
+            assert await dump(bed.above, nb.DATABASE) == above
+            bed.nbctl("--wait=sb", "lsp-add", "s2", "later")
+            after = await dump(bed.below, sb.DATABASE)
+            assert identities(before).items() <= identities(after).items()
+            assert two.failures() == []
+
+
+async def test_a_restart_changes_no_row(bed: NorthdBed) -> None:
+    with bed.ours("one") as one:
+        until_status(one, "active")
+        bed.sync()
+    before = await dump(bed.below, sb.DATABASE)
+    with bed.ours("two") as two:
+        until_status(two, "active")
+        two.command("inc-engine/recompute")
+        assert await dump(bed.below, sb.DATABASE) == before
+
+
+async def test_what_debians_northd_made_is_taken_over_in_place(bed: NorthdBed) -> None:
+    with bed.debians():
+        bed.nbctl("--wait=sb", "lsp-set-options", "p4", "requested-tnl-key=77")
+        await bind(bed, "p4")
+        bed.nbctl("--wait=sb", "lsp-del", "p0")
+        wait_until(lambda: bed.nbctl("get", "logical_switch_port", "p4", "up").strip() == "true", "up")
+    before = await dump(bed.below, sb.DATABASE)
+    with bed.ours() as daemon:
+        bed.sync()
+        after = await dump(bed.below, sb.DATABASE)
+        assert daemon.failures() == []
+    assert identities(after) == identities(before)
+    assert identities(after)["p4"][1] == 77
+    assert [row.uuid for row in before.values() if isinstance(row, sb.DHCPOptions)] == [
+        row.uuid for row in after.values() if isinstance(row, sb.DHCPOptions)
+    ]
+    stages = {row.external_ids["stage-name"] for row in after.values() if isinstance(row, sb.LogicalFlow)}
+    assert stages <= {stage.name for stage in STAGES}
+
+
+OURS = {
+    "ls_in_admit",
+    "ls_in_guard",
+    "ls_in_answer",
+    "ls_in_forward",
+    "ls_in_unknown",
+    "ls_out_check",
+    "ls_out_deliver",
+}
+
+
+async def test_debians_northd_takes_over_what_ours_made(bed: NorthdBed) -> None:
+    with bed.ours() as daemon:
+        until_status(daemon, "active")
+        bed.sync()
+        await bind(bed, "p4")
+        before = await dump(bed.below, sb.DATABASE)
+        with bed.debians():
+            daemon.stop(signal.SIGKILL)
+            bed.sync()
+            after = await dump(bed.below, sb.DATABASE)
+    assert identities(after) == identities(before)
+
+
+async def test_what_both_copy_down_is_the_same_from_either(bed: NorthdBed) -> None:
+    """Bindings, groups, sets, options and roles of ours and of Debian's northd, compared column for column."""
+    bed.nbctl(
+        *("lsp-set-port-security", "p1", "0a:00:00:00:00:01 10.0.0.1", "--", "lsp-set-enabled", "p2", "disabled"),
+        *("--", "set", "logical_switch_port", "p3", "external_ids:neutron\\:port_name=three", "tag_request=5"),
+        *("--", "set", "logical_switch", "s1", "external_ids:neutron\\:network_name=one"),
+        *(
+            "--",
+            "lsp-set-options",
+            "ln",
+            "network_name=phys",
+            "--",
+            "set",
+            "logical_switch_port",
+            "ln",
+            "tag_request=9",
+        ),
+    )
+    with bed.debians():
+        bed.sync()
+        theirs = await dump(bed.below, sb.DATABASE)
+    with bed.ours():
+        bed.sync()
+        ours = await dump(bed.below, sb.DATABASE)
+    for table in (sb.DatapathBinding, sb.PortBinding, sb.DHCPOptions, sb.DHCPv6Options, sb.PortGroup):
+        assert rows_of(ours, table) == rows_of(theirs, table)
+    for table in (sb.RBACPermission, sb.RBACRole):
+        assert rows_of(ours, table) == rows_of(theirs, table)
+    sets = {row.name: row.addresses for row in rows_of(theirs, sb.AddressSet).values()}
+    del sets["svc_monitor_mac"]  # for load balancers' health checks, which ours does not compile
+    assert {row.name: row.addresses for row in rows_of(ours, sb.AddressSet).values()} == sets
+
+
+def rows_of(rows: dict[Any, Any], table: Any) -> dict[str, Any]:
+    return {row.uuid: row for row in rows.values() if isinstance(row, table)}

@@ -1,0 +1,146 @@
+"""Random northbound histories: what northd derives step by step is what it would derive at once, and no more is done.
+
+A walk is a list of commands as of `support.northd`. At every step the incremental state must equal a recompute. At the
+end, an engine that saw every step and one that saw only the last state must agree, but for the tunnel keys, which
+depend on the order of events by design; they are made equal by seeding the second with those of the first.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ovine import northd
+from ovine.engine import Engine
+from ovine.language import parse_actions, parse_match
+from ovine.northd import datapaths, ports
+from ovine.northd.flows import FLOWS, Scope
+from support.northd import Northbound
+
+SWITCHES = ("s1", "s2", "s3")
+PORTS = ("p1", "p2", "p3", "p4")
+ADDRESSES = (
+    "unknown",
+    "0a:00:00:00:00:01 10.0.0.1",
+    "0a:00:00:00:00:02 10.0.0.2 fd00::2",
+    "0a:00:00:00:00:02;unknown",
+    "0a:00:00:00:00:03 10.0.0.1",
+    "nonsense",
+    "dynamic",
+)
+
+
+@st.composite
+def port_command(draw: st.DrawFn) -> str:
+    name = draw(st.sampled_from(PORTS))
+    words = [f"port {draw(st.sampled_from(SWITCHES))} {name} addresses='{draw(st.sampled_from(ADDRESSES))}'"]
+    optional = (
+        f"type={draw(st.sampled_from(('localnet', 'localport', 'router', 'virtual')))}",
+        "enabled=false",
+        "security='0a:00:00:00:00:01 10.0.0.1'",
+        "dhcpv4=d4",
+        "dhcpv6=d6",
+        f"options:requested-tnl-key={draw(st.sampled_from(('1', '5', 'x')))}",
+        "options:hostname=h",
+    )
+    words += draw(st.lists(st.sampled_from(optional), unique_by=lambda word: word.partition("=")[0], max_size=3))
+    return " ".join(words)
+
+
+COMMANDS = st.one_of(
+    port_command(),
+    st.sampled_from(PORTS).map(lambda name: f"delete {name}"),
+    st.sampled_from(SWITCHES).map(lambda name: f"delete {name}"),
+    st.tuples(st.sampled_from(SWITCHES), st.sampled_from(("", "vlan-passthru=true", "requested-tnl-key=2"))).map(
+        lambda pair: f"switch {pair[0]} {pair[1]}"
+    ),
+    st.sampled_from(
+        (
+            "dhcp d4 cidr=10.0.0.0/24 server_id=10.0.0.254 server_mac=0a:00:00:00:00:fe lease_time=60",
+            "dhcp d4 cidr=10.0.0.0/24 server_id=10.0.0.254",
+            "dhcp d6 cidr=fd00::/64 server_id=0a:00:00:00:00:fe dhcpv6_stateless=true",
+            "group pg p1 p2 p3",
+            "group pg",
+            "set as 10.0.0.1",
+            "router r",
+            "global ignore_lsp_down=false",
+            "global",
+            "host h1 nb_cfg=1",
+            "host h2 nb_cfg=2",
+            "bind p1 h1",
+            "bind p1",
+            "bind p2 h2 false",
+        )
+    ),
+)
+
+
+def seeded_like(other: Engine) -> Engine:
+    engine = northd.new_engine()
+    for sticky in (datapaths.KEYS, ports.KEYS):
+        engine.seed(sticky, dict(other.rows(sticky)))
+    return engine
+
+
+def apply(northbound: Northbound, command: str) -> bool:
+    """Applies a command if it makes sense: a port's switch must exist, and a port is in one switch only."""
+    words = command.split()
+    switches = {row.name for (table, _), row in northbound.rows.items() if table.__name__ == "LogicalSwitch"}
+    if words[0] == "port":
+        northbound.apply(f"delete {words[2]}")
+        if words[1] not in switches:
+            return False
+    northbound.apply(command)
+    return True
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(COMMANDS, max_size=25))
+def test_step_by_step_equals_at_once_and_a_recompute(commands: list[str]) -> None:
+    northbound = Northbound()
+    northbound.apply("switch s1\nswitch s2")
+    stepwise = northd.new_engine()
+    for command in commands:
+        apply(northbound, command)
+        northbound.feed(stepwise)
+        assert stepwise.audit() == [], command
+    northbound.feed(stepwise)
+    stepwise.run()
+    at_once = seeded_like(stepwise)
+    northbound.feed(at_once)
+    at_once.run()
+    assert stepwise.differences(at_once) == []
+    assert [f.error for f in stepwise.failures()] == [f.error for f in at_once.failures()]
+    check_invariants(stepwise)
+
+
+def check_invariants(engine: Engine) -> None:
+    """What holds in every state: flows can be read, refer to what is there, and groups have at least two members."""
+    for (place, *_), row in engine.rows(FLOWS).items():
+        parse_match(row.match)
+        parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
+        assert (row.logical_datapath is None) != (row.logical_dp_group is None)
+        assert isinstance(place, Scope) or place in engine.rows(northd.flows.DATAPATHS)
+    for scope, group in engine.rows(northd.flows.DP_GROUPS).items():
+        assert len(group.datapaths) > 1, scope
+    assert not any("rules disagree" in failure.error for failure in engine.failures())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(COMMANDS, max_size=12))
+def test_doing_it_again_does_nothing(commands: list[str]) -> None:
+    northbound = Northbound()
+    northbound.apply("switch s1")
+    for command in commands:
+        apply(northbound, command)
+    engine = northd.new_engine()
+    northbound.feed(engine)
+    engine.run()
+    for relation in northd.WATCHED:
+        engine.take(relation)
+    engine.log = []
+    for (table, key), row in northbound.rows.items():
+        engine.feed(table, key, row)
+    engine.run()
+    assert engine.log == []
+    assert all(engine.take(relation) == [] for relation in northd.WATCHED)

@@ -1,0 +1,117 @@
+"""Two real databases with northds between them, ours and Debian's, for interop tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ovine.daemons.appctl import Unreachable
+from ovine.daemons.unixctl import CommandError
+from ovine.model.base import Row
+from ovine.ovsdb import Client
+from support.daemons import Daemon, run_daemon
+from support.ovsdb import DEADLINE, Server, start_server, wait_until
+
+SCHEMAS = Path("/usr/share/ovn")
+
+
+@dataclass
+class NorthdBed:
+    """The databases, and tools that work on them. Use `northd_bed`."""
+
+    directory: Path
+    above: Server
+    below: Server
+
+    @property
+    def remotes(self) -> tuple[str, str]:
+        return (f"--ovnnb-db={self.above.remote}", f"--ovnsb-db={self.below.remote}")
+
+    def ours(self, name: str = "northd", *options: str) -> contextlib.AbstractContextManager[Daemon]:
+        """Our northd; `name` is that of its run directory."""
+        return run_daemon("northd", self.directory / name, *self.remotes, *options)
+
+    @contextlib.contextmanager
+    def debians(self, name: str = "ovn-northd") -> Iterator[subprocess.Popen[bytes]]:
+        """Debian's ovn-northd, killed at the end of the block."""
+        home = self.directory / name
+        home.mkdir()
+        options = ["-vconsole:off", f"--unixctl={home / 'ctl'}", f"--log-file={home / 'log'}"]
+        process = subprocess.Popen(["ovn-northd", *self.remotes, *options], cwd=home)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def tool(self, *words: str) -> str:
+        """Runs ovn-nbctl, ovn-sbctl or ovn-trace; returns what it prints."""
+        environment = os.environ | {"OVN_NB_DB": self.above.remote, "OVN_SB_DB": self.below.remote}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    def nbctl(self, *words: str) -> str:
+        return self.tool("ovn-nbctl", f"--timeout={DEADLINE:.0f}", *words)
+
+    def sync(self) -> None:
+        """Returns when the southbound has everything that was asked for so far."""
+        self.nbctl("--wait=sb", "sync")
+
+    def trace(self, switch: str, packet: str) -> str:
+        return self.tool("ovn-trace", f"--db={self.below.remote}", switch, packet)
+
+    def flows(self) -> str:
+        return self.tool("ovn-sbctl", "lflow-list")
+
+
+@contextlib.contextmanager
+def northd_bed(directory: Path) -> Iterator[NorthdBed]:
+    """Servers with Debian's schemas, so that Debian's daemons and tools find all that they know."""
+    with (
+        start_server(SCHEMAS / "ovn-nb.ovsschema", directory / "nb") as above,
+        start_server(SCHEMAS / "ovn-sb.ovsschema", directory / "sb") as below,
+    ):
+        bed = NorthdBed(directory, above, below)
+        bed.nbctl("init")
+        bed.tool("ovn-sbctl", "init")
+        yield bed
+
+
+@contextlib.asynccontextmanager
+async def replica(server: Server, database: Any) -> Any:
+    """A client that has everything of a database."""
+    client = Client(database, server.remote)
+    await client.start()
+    await client.ready(10)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def dump(server: Server, database: Any) -> dict[tuple[type[Row], str], Row]:
+    """All rows that a database has now."""
+    async with replica(server, database) as client:
+        return {
+            (table.row, uuid): row
+            for table in database.tables.values()
+            for uuid, row in client.replica.rows(table.row).items()
+        }
+
+
+def until_status(daemon: Daemon, status: str) -> None:
+    """Returns when the daemon says so; right after its start it may not answer yet."""
+
+    def says_so() -> bool:
+        try:
+            return daemon.command("status").strip() == f"Status: {status}"
+        except (Unreachable, CommandError):
+            return False
+
+    wait_until(says_so, f"northd is {status}")

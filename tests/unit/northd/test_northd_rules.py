@@ -1,0 +1,277 @@
+"""Rules beyond flows: keys, bindings, groups, sets, sequence numbers, what is stale; and how little a change runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovine import northd
+from ovine.engine import Engine
+from ovine.model import nb, sb
+from ovine.model.base import StrMap
+from ovine.northd import config, datapaths, flows, gaps, learned, multicast, ports, sets
+from ovine.northd.config import Reached, progress
+from ovine.northd.flows import FLOWS
+from support.northd import Northbound, compiled, row_uuid
+
+PORT = "addresses='0a:00:00:00:00:01 10.0.0.1'"
+
+
+def after(northbound: Northbound, engine: Engine, command: str) -> list[str]:
+    """Applies a command to what was compiled; returns the names of the rules and queries that ran."""
+    northbound.apply(command)
+    engine.log = []
+    northbound.feed(engine)
+    engine.run()
+    return sorted({name for name, _ in engine.log})
+
+
+@pytest.fixture
+def northbound() -> Northbound:
+    made = Northbound()
+    made.apply(
+        f"""
+        switch s1
+        switch s2
+        port s1 p1 {PORT}
+        port s1 p2 addresses='0a:00:00:00:00:02 10.0.0.2 fd00::2'
+        port s2 q1 {PORT}
+        host h1
+        """
+    )
+    return made
+
+
+# --- how little runs --------------------------------------------------------------------------------------------------
+
+
+def test_a_change_that_nobody_reads_runs_nothing(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    northbound.change(nb.LogicalSwitch, "s1", external_ids=StrMap({"a": "b"}))
+    assert after(northbound, engine, "") == ["northd.datapaths.datapath"]  # it copies the network's name
+    northbound.change(nb.LogicalSwitchPort, "port p1", external_ids=StrMap({"a": "b"}))
+    assert after(northbound, engine, "") == ["northd.ports.port_binding"]
+    northbound.change(nb.LogicalSwitchPort, "port p1", up=True)
+    assert after(northbound, engine, "") == []
+    northbound.change(sb.ChassisPrivate, "private h1", external_ids=StrMap({"a": "b"}))
+    assert after(northbound, engine, "") == []
+
+
+def test_a_new_port_runs_nothing_of_other_ports_and_switches(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    engine.log = []
+    northbound.apply("port s1 p3 addresses='0a:00:00:00:00:03 10.0.0.3'")
+    northbound.feed(engine)
+    engine.run()
+    keys = {key for _, key in engine.log or ()}
+    mine, switch = row_uuid("port p3"), row_uuid("s1")
+    assert keys == {
+        mine,
+        (switch, "_MC_flood"),
+        (switch, "0a:00:00:00:00:03"),
+        (switch, "10.0.0.3"),
+    }
+
+
+def test_a_new_switch_changes_groups_and_no_shared_flow(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    before = dict(engine.rows(FLOWS))
+    ran = after(northbound, engine, "switch s3")
+    assert "northd.flows.shared_flows.<locals>.shared_flow" not in ran
+    assert engine.rows(FLOWS) == before
+    assert len(engine.rows(flows.DP_GROUPS)[datapaths.SWITCHES].datapaths) == 3
+
+
+def test_a_port_that_comes_up_runs_no_flow(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    ran = after(northbound, engine, "bind p1 h1")
+    assert ran == ["northd.ports.port_binding", "northd.ports.port_state"]
+    assert engine.rows(ports.STATES)[row_uuid("port p1")].up is True
+
+
+# --- scopes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_scope_of_one_switch_needs_no_group() -> None:
+    northbound = Northbound()
+    northbound.apply("switch s1")
+    engine = compiled(northbound)
+    assert not engine.rows(flows.DP_GROUPS)
+    one = dict(engine.rows(FLOWS))
+    assert all(row.logical_datapath is not None for row in one.values())
+    after(northbound, engine, "switch s2")
+    assert all(row.logical_dp_group is not None for row in engine.rows(FLOWS).values())
+    after(northbound, engine, "delete s2")
+    assert engine.rows(FLOWS) == one
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_unique_and_stay(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    before = dict(engine.rows(ports.KEYS))
+    assert sorted(before[row_uuid("s1"), name] for name in ("p1", "p2")) == [1, 2]
+    after(northbound, engine, "delete p1\nport s1 p0")
+    kept = engine.rows(ports.KEYS)
+    assert kept[row_uuid("s1"), "p2"] == before[row_uuid("s1"), "p2"]
+
+
+def test_a_requested_key_is_given_even_if_another_has_it(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    taken = engine.rows(ports.KEYS)[row_uuid("s1"), "p1"]
+    after(northbound, engine, f"port s1 p3 options:requested-tnl-key={taken}\nswitch s2 requested-tnl-key=99")
+    assert engine.rows(ports.KEYS)[row_uuid("s1"), "p3"] == taken
+    assert engine.rows(ports.KEYS)[row_uuid("s1"), "p1"] != taken
+    assert engine.rows(datapaths.KEYS)[row_uuid("s2")] == 99
+
+
+def test_a_key_that_cannot_be_requested_is_reported_and_another_given(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    after(northbound, engine, "port s1 p3 options:requested-tnl-key=40000\nswitch s2 requested-tnl-key=x")
+    assert "p3" in engine.rows(ports.PORT_BINDINGS)
+    assert row_uuid("s2") in engine.rows(flows.DATAPATHS)
+    assert [f.error for f in engine.failures()] == [
+        "ValueError: switch s2: requested-tnl-key 'x' is not a number from 1 to 16777215; it is given another",
+        "ValueError: port p3: requested-tnl-key '40000' is not a number from 1 to 32767; it is given another",
+    ]
+
+
+def test_vxlan_leaves_twelve_bits_for_datapaths(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    after(northbound, engine, "switch s2 requested-tnl-key=5000")
+    assert row_uuid("s2") in engine.rows(flows.DATAPATHS)
+    engine.feed(sb.Encap, row_uuid("encap"), sb.Encap(type="vxlan"))
+    engine.run()
+    assert row_uuid("s2") not in engine.rows(flows.DATAPATHS)
+    assert "does not fit" in engine.failures()[0].error
+    assert engine.rows(config.SB_GLOBAL)[""].options["max_tunid"] == "4095"
+
+
+# --- bindings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_binding_names_the_requested_hosts(northbound: Northbound) -> None:
+    northbound.apply("host h2\nport s1 p1 options:requested-chassis=h1.example,h2,h9")
+    row = compiled(northbound).rows(ports.PORT_BINDINGS)["p1"]
+    assert row.requested_chassis == row_uuid("host h1")
+    assert row.requested_additional_chassis == (row_uuid("host h2"),)
+
+
+def test_a_nested_port_has_its_parent_and_tag(northbound: Northbound) -> None:
+    northbound.apply("port s1 c1 parent_name=p1 tag=42\nport s1 c2 parent_name=p1 tag_request=43")
+    engine = compiled(northbound)
+    bindings = engine.rows(ports.PORT_BINDINGS)
+    assert [(bindings[n].parent_port, bindings[n].tag) for n in ("c1", "c2")] == [("p1", 42), ("p1", 43)]
+    assert engine.rows(ports.STATES)[row_uuid("port c2")].tag == 43
+
+
+def test_groups_have_enabled_ports_that_are_switched(northbound: Northbound) -> None:
+    northbound.apply(
+        "port s1 off enabled=false\nport s1 vip type=virtual\nport s1 any addresses=unknown\nport s1 ln type=localnet"
+    )
+    groups = compiled(northbound).rows(multicast.GROUPS)
+    members = {
+        key: {ref.key for ref in row.ports}  # type: ignore[attr-defined]
+        for key, row in groups.items()
+        if key[0] == row_uuid("s1")
+    }
+    assert members == {
+        (row_uuid("s1"), "_MC_flood"): {"p1", "p2", "any", "ln"},
+        (row_uuid("s1"), "_MC_unknown"): {"any"},
+    }
+
+
+# --- sets -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_group_becomes_a_row_for_each_datapath_and_two_address_sets(northbound: Northbound) -> None:
+    northbound.apply("group pg p1 p2 q1\nset as 10.9.0.0/16")
+    engine = compiled(northbound)
+    key = engine.rows(datapaths.KEYS)
+    assert {name: row.ports for name, row in engine.rows(sets.PORT_GROUPS).items()} == {
+        f"{key[row_uuid('s1')]}_pg": ("p1", "p2"),
+        f"{key[row_uuid('s2')]}_pg": ("q1",),
+    }
+    assert {name: row.addresses for name, row in engine.rows(sets.ADDRESS_SETS).items()} == {
+        "as": ("10.9.0.0/16",),
+        "pg_ip4": ("10.0.0.1", "10.0.0.2"),
+        "pg_ip6": ("fd00::2",),
+    }
+
+
+# --- sequence numbers -------------------------------------------------------------------------------------------------
+
+
+def test_hosts_have_reached_what_the_slowest_has() -> None:
+    northbound = Northbound()
+    northbound.apply("host h1 nb_cfg=3 at=10\nhost h2 nb_cfg=2 at=20\nhost h3 nb_cfg=2 at=30")
+    assert compiled(northbound).rows(config.REACHED)[""] == Reached(2, 30)
+    for name in ("h2", "h3"):
+        northbound.change(sb.Chassis, f"host {name}", other_config=StrMap({"is-remote": "true"}))
+    assert compiled(northbound).rows(config.REACHED)[""] == Reached(3, 10)
+
+
+def test_without_hosts_what_the_southbound_has_is_what_hosts_have() -> None:
+    assert not compiled(Northbound()).rows(config.REACHED)
+    assert progress(nb.NBGlobal(nb_cfg=7), 7, None, 100, 200) == {
+        "sb_cfg": 7,
+        "sb_cfg_timestamp": 200,
+        "nb_cfg_timestamp": 100,
+        "hv_cfg": 7,
+        "hv_cfg_timestamp": 0,
+    }
+
+
+def test_nothing_is_told_twice() -> None:
+    assert progress(nb.NBGlobal(nb_cfg=7, sb_cfg=7, hv_cfg=6), 7, Reached(6, 50), 100, 200) == {}
+
+
+# --- stale rows -------------------------------------------------------------------------------------------------------
+
+
+def test_learned_rows_are_stale_when_their_subject_is_gone(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    number = engine.rows(datapaths.KEYS)[row_uuid("s2")]
+    actual = sb.DatapathBinding(tunnel_key=number, external_ids=StrMap({"logical-switch": row_uuid("s2")}))
+    engine.feed(sb.DatapathBinding, row_uuid("datapath"), actual)
+    engine.feed(sb.MACBinding, row_uuid("mac"), sb.MACBinding(datapath=row_uuid("datapath")))
+    engine.feed(sb.FDB, row_uuid("fdb"), sb.FDB(dp_key=number, port_key=1))
+    engine.feed(sb.FDB, row_uuid("fdb2"), sb.FDB(dp_key=number, port_key=9))
+    engine.run()
+    assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("fdb2"))}
+    after(northbound, engine, "delete s2")
+    assert len(engine.rows(learned.STALE)) == 3
+
+
+# --- gaps -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gap", gaps.GAPS, ids=lambda gap: gap.name)
+def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
+    asking = {
+        "switch_acls": {"acls": (row_uuid("acl"),)},
+        "port_group_acls": {"acls": (row_uuid("acl"),)},
+        "logical_router": {},
+        "qos": {"qos_rules": (row_uuid("qos"),)},
+        "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
+        "dns": {"dns_records": (row_uuid("dns"),)},
+        "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
+        "copp": {"copp": row_uuid("copp")},
+        "multicast_snooping": {"other_config": StrMap({"mcast_snoop": "true"})},
+        "mirror": {"mirror_rules": (row_uuid("mirror"),)},
+        "tag_allocation": {"tag_request": 0},
+        "virtual_port": {"type": "virtual"},
+        "external_port": {"type": "external"},
+        "port_type": {"type": "router"},
+    }
+    engine = northd.new_engine()
+    engine.feed(gap.table, row_uuid("a"), gap.table(uuid=row_uuid("a"), name="asks", **asking[gap.name]))
+    if gap.name != "logical_router":
+        engine.feed(gap.table, row_uuid("b"), gap.table(uuid=row_uuid("b"), name="plain"))
+    engine.run()
+    (failure,) = engine.failures()
+    assert failure.rule == f"northd.gaps.{gap.name}"
+    assert "asks: " in failure.error and gap.text in failure.error
+    engine.feed(gap.table, row_uuid("a"), None)
+    engine.run()
+    assert engine.failures() == []
