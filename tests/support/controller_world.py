@@ -20,6 +20,7 @@ The words are methods of `World`; a case file (tests/cases/controller/*.txt) cal
 
 from __future__ import annotations
 
+import re
 import shlex
 import uuid as uuids
 from collections.abc import Iterator
@@ -158,9 +159,7 @@ class World:
 
     def datapath_group(self, name: str, *datapaths: str) -> Uuid:
         uuid = uuid_of("datapath", name)
-        self.put(
-            sb.LogicalDPGroup(uuid=uuid, datapaths=tuple(sorted(uuid_of("datapath", each) for each in datapaths)))
-        )
+        self.put(sb.LogicalDPGroup(uuid=uuid, datapaths=tuple(sorted(uuid_of("datapath", each) for each in datapaths))))
         return uuid
 
     def addresses(self, name: str, *addresses: str) -> Uuid:
@@ -183,9 +182,7 @@ class World:
         port_ids: StrMap = StrMap(),  # noqa: B008
     ) -> Uuid:
         interface, port = uuid_of("interface", name), uuid_of("port of the bridge", name)
-        self.put(
-            vs.Interface(uuid=interface, name=name, ofport=ofport or None, type=type, external_ids=external_ids)
-        )
+        self.put(vs.Interface(uuid=interface, name=name, ofport=ofport or None, type=type, external_ids=external_ids))
         self.put(vs.Port(uuid=port, name=name, interfaces=(interface,), external_ids=port_ids))
         bridge = self.row(vs.Bridge, uuid_of("bridge", "br-int"))
         self.change(vs.Bridge, bridge.uuid, ports=tuple(sorted({*bridge.ports, port})))
@@ -235,8 +232,9 @@ def replay(path: Path) -> Iterator[tuple[int, list[str], list[str]]]:
             while at < len(lines) and lines[at].startswith(" "):
                 expected.append(lines[at].strip())
                 at += 1
-            yield start, expected, world.flows(*words[1:]) if words[0] == "flows" else world.failures()
+            found = world.flows(*words[1:]) if words[0] == "flows" else world.failures()
+            yield start, expected, [line.replace("\n", " | ") for line in found]
             continue
-        plain = [word for word in words[1:] if "=" not in word or " " in word]
+        plain = [word for word in words[1:] if not re.fullmatch(r"[\w:-]+=[^;]*", word) or " " in word]
         keyed = dict(word.split("=", 1) for word in words[1:] if word not in plain)
         getattr(world, words[0])(*plain, **keyed)

@@ -16,7 +16,9 @@ from ovine.engine import Index, Reader, query
 from ovine.model import sb
 from ovine.model.base import Uuid
 
-GROUP_BY_NAME: Final = Index(sb.MulticastGroup, lambda group: ((group.datapath, group.name),), "Multicast_Group by name")
+GROUP_BY_NAME: Final = Index(
+    sb.MulticastGroup, lambda group: ((group.datapath, group.name),), "Multicast_Group by name"
+)
 ADDRESS_SET_BY_NAME: Final = Index(sb.AddressSet, lambda row: (row.name,), "Address_Set by name")
 PORT_GROUP_BY_NAME: Final = Index(sb.PortGroup, lambda row: (row.name,), "Port_Group by name")
 TEMPLATES: Final = Index(sb.ChassisTemplateVar, lambda row: (row.chassis,), "Chassis_Template_Var by chassis")

@@ -130,10 +130,18 @@ def logical_flow(q: Reader, key: Placed) -> Iterator[Emit]:
         return
     try:
         yield from _compiled(q, row, datapath, datapath_key)
-    except (SyntaxProblem, ValueError) as error:
+    except ValueError as error:
         stage = row.external_ids.get("stage-name", "")
         where = f"{row.pipeline} table {row.table_id}{f' ({stage})' if stage else ''}, priority {row.priority}"
-        raise LogicalFlowError(f"Logical_Flow {uuid}, {where}: {error}") from error
+        raise LogicalFlowError(f"Logical_Flow {uuid}, {where}: {_reason(error)}") from error
+
+
+def _reason(error: ValueError) -> str:
+    """An error on one line; `>>>` marks the place in a text that does not parse."""
+    if not isinstance(error, SyntaxProblem):
+        return str(error)
+    before, after = error.text[: error.position][-60:], error.text[error.position :][:60]
+    return f"{error.message}: {before}>>>{after}"
 
 
 def _compiled(q: Reader, row: sb.LogicalFlow, datapath: Uuid, datapath_key: int) -> Iterator[Emit]:

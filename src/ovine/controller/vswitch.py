@@ -143,9 +143,7 @@ def _free_names(replica: Replica) -> Any:
     return name
 
 
-def _add_port(
-    txn: Transaction, bridge: vs.Bridge, name: str, kind: str, options: StrMap, external_ids: StrMap
-) -> None:
+def _add_port(txn: Transaction, bridge: vs.Bridge, name: str, kind: str, options: StrMap, external_ids: StrMap) -> None:
     interface = txn.insert(vs.Interface(name=name, type=kind, options=options))
     port = txn.insert(vs.Port(name=name, interfaces=(interface,), external_ids=external_ids))
     txn.mutate(vs.Bridge, bridge.uuid, "ports", "insert", port)

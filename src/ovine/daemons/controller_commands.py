@@ -32,6 +32,7 @@ def register(commands: Commands, controller: Controller) -> None:
         "debug/status": lambda c: "paused\n" if c.paused else "running\n",
         "ovine/failures": _failures,
         "ovine/services": _services,
+        "ovine/switch": _switch,
     }
     for name, text in texts.items():
         commands.register(name, "", 0, 0, _answer(controller, text))
@@ -164,6 +165,25 @@ def _services(controller: Controller) -> str:
     found = controller.services
     words = sorted({*found.handled, *found.failed})
     return "".join(f"{word}: {found.handled[word]} handled, {found.failed[word]} failed\n" for word in words)
+
+
+def _switch(controller: Controller) -> str:
+    """How many flows are there and wanted, and how many changes this process has sent."""
+    from ovine.controller.flows import FLOWS
+
+    link = controller.link
+    if link is None:
+        return "not connected\n"
+    state = link.state
+    counts = {
+        "connected": "yes" if link.ready else "no",
+        "flows": len(state.actual),
+        "wanted": len(controller.engine.rows(FLOWS)),
+        "pending": len(state.pending),
+        "rejected": len(state.rejected),
+        "sent": link.sent,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in counts.items())
 
 
 async def _inject(controller: Controller, microflow: str) -> None:

@@ -187,7 +187,9 @@ class SwitchLink:
         described = await self._connection.multipart(FlowStatsRequest())
         there = {found.flow.key: body_of(found.flow) for found in described}
         wanted = {key: body for key, body in desired.items() if key not in self.state.rejected}
-        lines = [f"missing in the switch: {flow_text(as_flow(key, wanted[key]))}" for key in wanted.keys() - there.keys()]
+        lines = [
+            f"missing in the switch: {flow_text(as_flow(key, wanted[key]))}" for key in wanted.keys() - there.keys()
+        ]
         lines += [f"only in the switch: {flow_text(as_flow(key, there[key]))}" for key in there.keys() - wanted.keys()]
         lines += [
             f"differs in the switch: {flow_text(as_flow(key, there[key]))} instead of {flow_text(as_flow(key, body))}"

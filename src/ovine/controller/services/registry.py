@@ -1,12 +1,12 @@
 """The list of services and of their rules. Kept apart from the interface, which the services import.
 
-Tests: tests/unit/controller/.
+Tests: tests/unit/controller/services/.
 """
 
 from __future__ import annotations
 
-from ovine.controller.services import Service
+from ovine.controller.services import Service, dhcp4, neighbours, port_security
 from ovine.engine import Rule
 
-SERVICES: tuple[Service, ...] = ()
-RULES: tuple[Rule, ...] = ()
+SERVICES: tuple[Service, ...] = (dhcp4.SERVICE, *neighbours.SERVICES)
+RULES: tuple[Rule, ...] = port_security.RULES

@@ -1,0 +1,284 @@
+"""Plans carried out by a real ovsdb-server: what is written is what was wanted, and the next plan is empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovine.controller import southbound, vswitch
+from ovine.controller.chassis import Presence
+from ovine.controller.config import Config
+from ovine.controller.local import Claim
+from ovine.controller.patches import Patch
+from ovine.controller.southbound import Progress
+from ovine.controller.tunnels import TunnelKey
+from ovine.controller.vswitch import Wanted
+from ovine.model import sb, vs
+from ovine.model.base import Database, StrMap, Uuid
+from ovine.ovsdb import Client, Transaction
+from support.ovsdb import start_server
+
+PRESENCE = Presence(
+    "hv1", "host", (("geneve", "10.0.0.1"), ("vxlan", "10.0.0.1")), StrMap({"csum": "true"}), StrMap({"a": "b"}), ()
+)
+
+
+@dataclass
+class Bench:
+    """A database with a client, and plans to carry out."""
+
+    client: Client
+
+    async def write(self, *rows: Any) -> list[Uuid]:
+        txn = Transaction()
+        uuids = [txn.insert(row) for row in rows]
+        await self.client.transact(txn)
+        return uuids
+
+    async def carry_out(self, plan: Callable[[], Transaction]) -> None:
+        """Carries a plan out; then there is nothing left to plan."""
+        txn = plan()
+        assert txn
+        await self.client.transact(txn)
+        assert plan().operations == []
+
+    def all(self, table: type[Any]) -> list[Any]:
+        return list(self.client.replica.rows(table).values())
+
+    def one(self, table: type[Any], **columns: Any) -> Any:
+        found = [r for r in self.all(table) if all(getattr(r, name) == value for name, value in columns.items())]
+        assert len(found) == 1, found
+        return found[0]
+
+
+async def bench(database: Database, directory: Path) -> AsyncIterator[Bench]:
+    with start_server(database, directory) as server:
+        client = Client(database, server.remote)
+        await client.start()
+        await client.ready(10)
+        yield Bench(client)
+        await client.close()
+
+
+@pytest.fixture
+async def below(tmp_path: Path) -> AsyncIterator[Bench]:
+    async for made in bench(sb.DATABASE, tmp_path):
+        yield made
+
+
+@pytest.fixture
+async def switch(tmp_path: Path) -> AsyncIterator[Bench]:
+    async for made in bench(vs.DATABASE, tmp_path):
+        await made.write(vs.OpenVSwitch())
+        yield made
+
+
+# --- southbound -------------------------------------------------------------------------------------------------------
+
+
+async def ports(below: Bench, *names: str) -> list[Uuid]:
+    (datapath,) = await below.write(sb.DatapathBinding(tunnel_key=1))
+    rows = [
+        sb.PortBinding(logical_port=name, datapath=datapath, tunnel_key=n, up=False) for n, name in enumerate(names, 1)
+    ]
+    return await below.write(*rows)
+
+
+def claim(name: str) -> Claim:
+    return Claim(name, Uuid("11111111-1111-4111-8111-111111111111"), 5)
+
+
+async def test_the_first_plan_registers_the_chassis_with_an_encap_for_each_type(below: Bench) -> None:
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress(3, 1000)))
+    chassis = below.one(sb.Chassis, name="hv1")
+    assert {(e.type, e.ip, e.chassis_name) for e in below.all(sb.Encap)} == {
+        ("geneve", "10.0.0.1", "hv1"),
+        ("vxlan", "10.0.0.1", "hv1"),
+    }
+    private = below.one(sb.ChassisPrivate, name="hv1")
+    assert (private.chassis, private.nb_cfg, private.nb_cfg_timestamp) == (chassis.uuid, 3, 1000)
+
+
+async def test_a_change_of_the_address_replaces_the_encaps_and_keeps_the_chassis(below: Bench) -> None:
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress()))
+    before = below.one(sb.Chassis, name="hv1")
+    moved = PRESENCE._replace(encaps=(("geneve", "10.0.0.9"),))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, moved, {}, Progress()))
+    assert [(e.type, e.ip) for e in below.all(sb.Encap)] == [("geneve", "10.0.0.9")]
+    assert below.one(sb.Chassis, name="hv1").uuid == before.uuid
+
+
+async def test_keys_of_others_in_other_config_stay(below: Bench) -> None:
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress()))
+    row = below.one(sb.Chassis, name="hv1")
+    txn = Transaction()
+    txn.update(sb.Chassis, row.uuid, other_config=StrMap({"foreign": "1", "a": "changed"}))
+    await below.client.transact(txn)
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress()))
+    assert below.one(sb.Chassis, name="hv1").other_config == {"foreign": "1", "a": "b"}
+
+
+async def test_a_claimed_port_is_bound_at_once_and_up_when_it_is_installed(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    claims = {port: claim("p1")}
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, claims, Progress()))
+    row = below.one(sb.PortBinding, logical_port="p1")
+    assert row.chassis == below.one(sb.Chassis, name="hv1").uuid and row.up is False
+    done = Progress(installed={(port, claims[port])})
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, claims, done))
+    assert below.one(sb.PortBinding, logical_port="p1").up is True
+
+
+async def test_what_was_installed_for_another_interface_does_not_make_a_port_up(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    old, new = claim("p1"), claim("p1")._replace(ofport=6)
+    done = Progress(installed={(port, old)})
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {port: new}, done))
+    assert below.one(sb.PortBinding, logical_port="p1").up is False
+
+
+async def test_a_port_that_is_no_longer_claimed_is_released(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    claims = {port: claim("p1")}
+    done = Progress(installed={(port, claims[port])})
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, claims, done))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, done))
+    row = below.one(sb.PortBinding, logical_port="p1")
+    assert row.chassis is None and row.up is False
+
+
+async def test_an_interface_may_ask_for_one_of_our_encaps(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    claims = {port: claim("p1")._replace(encap_ip="10.0.0.2")}
+    two = PRESENCE._replace(encaps=(("geneve", "10.0.0.1"), ("geneve", "10.0.0.2")))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, two, {}, Progress()))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, two, claims, Progress()))
+    chosen = below.one(sb.Encap, ip="10.0.0.2")
+    assert below.one(sb.PortBinding, logical_port="p1").encap == chosen.uuid
+
+
+async def test_leaving_takes_everything_of_ours_back_and_nothing_else(below: Bench) -> None:
+    port, other = await ports(below, "p1", "p2")
+    rival = PRESENCE._replace(name="hv2", encaps=(("geneve", "10.0.0.2"),))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, rival, {other: claim("p2")}, Progress()))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {port: claim("p1")}, Progress()))
+    await below.carry_out(lambda: southbound.leave(below.client.replica, "hv1"))
+    assert [row.name for row in below.all(sb.Chassis)] == ["hv2"]
+    assert [row.name for row in below.all(sb.ChassisPrivate)] == ["hv2"]
+    assert below.one(sb.PortBinding, logical_port="p1").chassis is None
+    assert below.one(sb.PortBinding, logical_port="p2").chassis == below.one(sb.Chassis, name="hv2").uuid
+
+
+# --- the local database -----------------------------------------------------------------------------------------------
+
+CONFIG = Config(chassis="hv1", hostname="host", datapath_type="netdev")
+TUNNEL = TunnelKey("chassis-with-a-long-name", "10.0.0.2", "10.0.0.1", "geneve")
+OPTIONS = StrMap({"key": "flow", "remote_ip": "10.0.0.2"})
+
+
+async def made(switch: Bench) -> None:
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, None))
+
+
+async def test_the_bridge_is_made_secure_and_out_of_band(switch: Bench) -> None:
+    await made(switch)
+    bridge = switch.one(vs.Bridge)
+    assert (bridge.name, bridge.fail_mode, bridge.datapath_type) == ("br-int", "secure", "netdev")
+    assert bridge.other_config == {"disable-in-band": "true"}
+    assert switch.one(vs.Interface).type == "internal"
+
+
+async def test_a_bridge_that_is_there_is_put_right_without_losing_what_others_set(switch: Bench) -> None:
+    txn = Transaction()
+    (root,) = switch.client.replica.rows(vs.OpenVSwitch)
+    bridge = txn.insert(
+        vs.Bridge(name="br-int", fail_mode="standalone", other_config=StrMap({"x": "y"}), protocols=("OpenFlow13",))
+    )
+    txn.mutate(vs.OpenVSwitch, root, "bridges", "insert", bridge)
+    await switch.client.transact(txn)
+    await made(switch)
+    row = switch.one(vs.Bridge)
+    assert (row.fail_mode, row.protocols) == ("secure", ("OpenFlow13", "OpenFlow15"))
+    assert row.other_config == {"x": "y", "disable-in-band": "true"}
+
+
+async def test_tunnel_ports_come_change_and_go_and_other_ports_stay(switch: Bench) -> None:
+    await made(switch)
+    wanted = Wanted(tunnels={TUNNEL: OPTIONS})
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, wanted))
+    port = switch.one(vs.Port, name="ovn-chassi-0")
+    assert port.external_ids == {"ovn-chassis-id": "chassis-with-a-long-name@10.0.0.2%10.0.0.1"}
+    changed = Wanted(tunnels={TUNNEL: StrMap({**OPTIONS, "csum": "true"})})
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, changed))
+    assert switch.one(vs.Port, name="ovn-chassi-0").uuid == port.uuid
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted()))
+    assert [row.name for row in switch.all(vs.Port)] == ["br-int"]
+
+
+async def test_a_tunnel_port_of_an_older_controller_is_taken_over(switch: Bench) -> None:
+    await made(switch)
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted(tunnels={TUNNEL: OPTIONS})))
+    port = switch.one(vs.Port, name="ovn-chassi-0")
+    txn = Transaction()
+    txn.update(vs.Port, port.uuid, external_ids=StrMap({"ovn-chassis-id": "chassis-with-a-long-name@10.0.0.2"}))
+    await switch.client.transact(txn)
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted(tunnels={TUNNEL: OPTIONS})))
+    now = switch.one(vs.Port, name="ovn-chassi-0")
+    assert now.uuid == port.uuid and now.external_ids["ovn-chassis-id"] == TUNNEL.text
+
+
+async def test_two_chassis_whose_names_begin_alike_have_ports_of_different_names(switch: Bench) -> None:
+    await made(switch)
+    other = TUNNEL._replace(chassis="chassis-two", remote_ip="10.0.0.3")
+    tunnels = {TUNNEL: OPTIONS, other: StrMap({**OPTIONS, "remote_ip": "10.0.0.3"})}
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted(tunnels=tunnels)))
+    assert {row.name for row in switch.all(vs.Port)} == {"br-int", "ovn-chassi-0", "ovn-chassi-1"}
+
+
+async def test_patch_ports_stand_in_both_bridges(switch: Bench) -> None:
+    await made(switch)
+    txn = Transaction()
+    (root,) = switch.client.replica.rows(vs.OpenVSwitch)
+    txn.mutate(vs.OpenVSwitch, root, "bridges", "insert", txn.insert(vs.Bridge(name="br-ex")))
+    await switch.client.transact(txn)
+    patches = {"near": Patch("br-int", "far", "net"), "far": Patch("br-ex", "near", "net")}
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted(patches=patches)))
+    assert {(row.name, row.options.get("peer")) for row in switch.all(vs.Interface) if row.type == "patch"} == {
+        ("near", "far"),
+        ("far", "near"),
+    }
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted()))
+    assert [row.name for row in switch.all(vs.Port)] == ["br-int"]
+
+
+async def test_zones_are_remembered_changed_and_forgotten(switch: Bench) -> None:
+    await made(switch)
+    for zones in ({"a": 1, "b": 2}, {"a": 3}, {"c": 9}):
+        await switch.carry_out(lambda zones=zones: vswitch.plan(switch.client.replica, CONFIG, Wanted(zones=zones)))
+        assert switch.one(vs.Bridge).external_ids == {f"ct-zone-{name}": str(n) for name, n in zones.items()}
+
+
+async def test_an_interface_is_marked_when_it_is_installed_and_unmarked_when_its_port_is_not_ours(
+    switch: Bench,
+) -> None:
+    await made(switch)
+    txn = Transaction()
+    interface = txn.insert(vs.Interface(name="v1", external_ids=StrMap({"iface-id": "p1", "x": "y"})))
+    port = txn.insert(vs.Port(name="v1", interfaces=(interface,)))
+    txn.mutate(vs.Bridge, switch.one(vs.Bridge).uuid, "ports", "insert", port)
+    await switch.client.transact(txn)
+    done = Wanted(claimed={interface}, installed={interface}, now=5)
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, done))
+    assert switch.one(vs.Interface, name="v1").external_ids == {
+        "iface-id": "p1",
+        "x": "y",
+        "ovn-installed": "true",
+        "ovn-installed-ts": "5",
+    }
+    assert not vswitch.plan(switch.client.replica, CONFIG, Wanted(claimed={interface}))
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted()))
+    assert switch.one(vs.Interface, name="v1").external_ids == {"iface-id": "p1", "x": "y"}

@@ -1,0 +1,125 @@
+"""Random histories of ports, interfaces, hosts, groups, sets and logical flows: incremental equals recompute.
+
+Names come from small sets, so that histories collide: a port is moved between hosts and networks, plugged before it
+exists, left behind by its datapath.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from ovine.controller.flows import FLOWS
+from ovine.controller.local import Yielded
+from ovine.model import sb, vs
+from support.controller_world import World, uuid_of
+
+PORTS = st.sampled_from(["a", "b", "c", "d"])
+SWITCHES = st.sampled_from(["sw1", "sw2"])
+HOSTS = st.sampled_from(["hv2", "hv3"])
+MATCHES = st.sampled_from(
+    [
+        "1",
+        'inport == "a"',
+        "inport == @pg && ip4.src == $set1",
+        "ip4.src == $set1 && ip4.dst == $set2",
+        "ip4.src == $set1 && ip4.dst == $set2 && ip4",
+        "nonsense ==",
+    ]
+)
+ACTIONS = st.sampled_from(["next;", 'outport = "b"; output;', "ct_next;", "igmp;", 'outport = "flood"; output;'])
+ADDRESSES = st.lists(st.integers(1, 9).map(lambda n: f"10.0.0.{n}"), max_size=6, unique=True)
+
+
+class ControllerWalk(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.world.setting("ovn-bridge-mappings", "phys:br-ex")
+        self.world.bridge("br-ex")
+        self.world.patch("patch-br-int-to-d", 40)
+        for key, name in enumerate(("sw1", "sw2"), 1):
+            self.world.datapath(name, key)
+
+    @rule(name=PORTS, switch=SWITCHES, host=st.none() | HOSTS, key=st.integers(1, 4))
+    def bind(self, name: str, switch: str, host: str | None, key: int) -> None:
+        self.world.port(name, switch, key, **({"chassis": host} if host else {}))
+
+    @rule(name=st.sampled_from(["c", "d"]), switch=SWITCHES, kind=st.sampled_from(["localport", "localnet", "patch"]))
+    def special(self, name: str, switch: str, kind: str) -> None:
+        self.world.port(name, switch, 5, type=kind, **{"options:network_name": "phys"})
+
+    @rule(name=PORTS)
+    def unbind(self, name: str) -> None:
+        self.world.remove(sb.PortBinding, uuid_of("port", name))
+
+    @rule(name=PORTS, ofport=st.integers(0, 12))
+    def plug(self, name: str, ofport: int) -> None:
+        self.world.interface(name, ofport)
+
+    @rule(name=PORTS)
+    def unplug(self, name: str) -> None:
+        self.world.remove(vs.Interface, uuid_of("interface", f"if-{name}"))
+
+    @rule(name=PORTS, yielded=st.booleans())
+    def yield_port(self, name: str, yielded: bool) -> None:
+        mark = Yielded(uuid_of("interface", f"if-{name}")) if yielded else None
+        self.world.engine.feed(Yielded, name, mark)
+
+    @rule(name=HOSTS, kind=st.sampled_from(["geneve", "vxlan"]), ofport=st.integers(20, 22))
+    def host(self, name: str, kind: str, ofport: int) -> None:
+        self.world.chassis(name, kind, f"10.9.0.{ofport}", ofport)
+
+    @rule(name=HOSTS)
+    def host_gone(self, name: str) -> None:
+        self.world.remove(sb.Chassis, uuid_of("chassis", name))
+
+    @rule(switch=SWITCHES, ports=st.lists(PORTS, unique=True))
+    def group(self, switch: str, ports: list[str]) -> None:
+        self.world.group("flood", switch, 32768, *ports)
+
+    @rule(switch=SWITCHES, key=st.integers(1, 5000))
+    def rekey(self, switch: str, key: int) -> None:
+        self.world.datapath(switch, key)
+
+    @rule(switch=SWITCHES)
+    def datapath_gone(self, switch: str) -> None:
+        self.world.remove(sb.DatapathBinding, uuid_of("datapath", switch))
+
+    @rule(switch=SWITCHES, table=st.integers(0, 1), match=MATCHES, actions=ACTIONS, there=st.booleans())
+    def flow(self, switch: str, table: int, match: str, actions: str, there: bool) -> None:
+        uuid = self.world.flow(switch, "ingress", table, 100, match, actions)
+        if not there:
+            self.world.remove(sb.LogicalFlow, uuid)
+
+    @rule(members=st.sets(SWITCHES), match=MATCHES)
+    def grouped_flow(self, members: set[str], match: str) -> None:
+        self.world.datapath_group("all", *sorted(members))
+        self.world.flow("all", "egress", 0, 50, match, "next;", group=True)
+
+    @rule(name=st.sampled_from(["set1", "set2"]), addresses=ADDRESSES)
+    def addresses(self, name: str, addresses: list[str]) -> None:
+        self.world.addresses(name, *addresses)
+
+    @rule(ports=st.lists(PORTS, unique=True))
+    def members(self, ports: list[str]) -> None:
+        self.world.members("pg", *ports)
+
+    @rule(mappings=st.sampled_from(["phys:br-ex", "", "phys:br-none"]))
+    def mappings(self, mappings: str) -> None:
+        self.world.setting("ovn-bridge-mappings", mappings)
+
+    @rule()
+    def settle(self) -> None:
+        self.world.run()
+
+    def teardown(self) -> None:
+        assert self.world.engine.audit() == []
+        assert self.world.engine.rows(FLOWS)
+
+
+ControllerWalk.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestControllerWalk = ControllerWalk.TestCase
