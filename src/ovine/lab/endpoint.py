@@ -9,12 +9,14 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from typing import IO
 
 from ovine.lab import netns
 from ovine.lab.errors import LabTimeout
 from ovine.lab.processes import Processes
-from ovine.lab.traffic import Capture, Ping, read_ping
+from ovine.lab.traffic import Capture, Ping, last_answer, read_ping, read_running_ping
 from ovine.lab.waiting import wait_for
 
 
@@ -96,14 +98,14 @@ class Endpoint:
 
     def ping_in_background(self, target: str, interval: float = 0.01) -> BackgroundPing:
         """Starts a ping that goes on until it is asked for its outcome."""
+        output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (`stop` closes it)
         child = subprocess.Popen(
             self.command(["ping", "-n", "-i", str(interval), target]),
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
             env=self._environment(),
         )
-        return BackgroundPing(child)
+        return BackgroundPing(child, output)
 
     def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A socket of this process that is inside the instance: to listen there, or to connect from there."""
@@ -122,10 +124,29 @@ class Endpoint:
 class BackgroundPing:
     """A ping that runs beside something else; `stop` ends it and tells what was lost."""
 
-    def __init__(self, child: subprocess.Popen[str]) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], output: IO[str]) -> None:
         self._child = child
+        self._output = output
 
-    def stop(self) -> Ping:
+    def stop(self, patience: float = 2.0) -> Ping:
+        """Ends the ping. What was under way at that moment is not counted as lost.
+
+        It first waits for one more answer, and counts only up to that; if none comes within `patience` seconds, all
+        that was sent counts.
+        """
+        before = last_answer(self._so_far())
+        try:
+            wait_for(lambda: last_answer(self._so_far()) > before, "one more answer", patience)
+            answered = True
+        except LabTimeout:
+            answered = False
         self._child.send_signal(signal.SIGINT)
-        output, _ = self._child.communicate(timeout=10)
-        return read_ping(output)
+        self._child.wait(timeout=10)
+        text = self._so_far()
+        self._output.close()
+        return read_running_ping(text) if answered else read_ping(text)
+
+    def _so_far(self) -> str:
+        # ping has the same file open, and this position is its own too: pread leaves that alone.
+        size = os.fstat(self._output.fileno()).st_size
+        return os.pread(self._output.fileno(), size, 0).decode(errors="replace")

@@ -17,6 +17,7 @@ from ovine.lab.errors import LabTimeout
 
 _COUNTS = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 _TIMES = re.compile(r"= [\d.]+/([\d.]+)/")
+_ANSWER = re.compile(r"bytes from .*icmp_seq=(\d+) .*time=")
 _PAUSE = 0.05
 _MAX_FRAME = 65536
 
@@ -48,6 +49,22 @@ def read_ping(output: str) -> Ping:
         float(times[1]) if times else None,
         output,
     )
+
+
+def read_running_ping(output: str) -> Ping:
+    """The same for a ping that was cut off: sent counts up to the last answer, and doubled answers count once."""
+    answered = _answers(output)
+    whole = read_ping(output)
+    return Ping(max(answered, default=0), len(answered), whole.rtt_ms, output)
+
+
+def last_answer(output: str) -> int:
+    """The sequence number of the last packet that was answered, counted from 1; 0 if none was."""
+    return max(_answers(output), default=0)
+
+
+def _answers(output: str) -> set[int]:
+    return {int(number) for number in _ANSWER.findall(output)}
 
 
 class Capture:
