@@ -1,7 +1,7 @@
 """Northbound changes against those that a Neutron 29.0.0 (ML2/OVN) made, recorded in data/neutron29_northbound.jsonl.
 
-The calls are those of data/neutron29.jsonl. Names in angle brackets stand for ids and MACs: the first time one is seen it
-takes the value that ours has in that place, and must have that value from then on. Rows of security groups (ACL,
+The calls are those of data/neutron29.jsonl. Names in angle brackets stand for ids and MACs: the first time one is seen
+it takes the value that ours has in that place, and must have that value from then on. Rows of security groups (ACL,
 Port_Group) are left out of the recording, as that extension is not offered; the other differences are `DIFFERENCES`.
 """
 
