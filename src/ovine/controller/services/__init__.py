@@ -1,6 +1,7 @@
 """Packet services: what a packet that reaches the controller makes it do.
 
-How a service plugs in. An action of the language that needs the controller has an `Opcode`. A `Service` says for one opcode
+How a service plugs in. An action of the language that needs the controller has an `Opcode`. A `Service` says for one
+opcode
 
 - `payload(q, action)`: what the flow's userdata carries beside opcode and result bit. It runs inside the rule that compiles the
   logical flow, reads databases only through the Reader `q`, and raises `UnsupportedAction` or ValueError to refuse the flow.
@@ -9,13 +10,13 @@ How a service plugs in. An action of the language that needs the controller has 
   (`sb.FDB`, `sb.MACBinding`) that were learned, which the daemon merges with those that are there. It is pure but for
   reading `world`; an exception costs this packet only and is counted under the opcode.
 
-An action with a result (`reg0[3] = put_dhcp_opts(…)`) pauses the packet: `handle` must yield exactly one `Resume`, with the bit
-`userdata.result` in `changes` when it set 1. A packet whose handler fails is resumed unchanged, with result 0.
-A block's packet goes out by `PacketOut("CONTROLLER", decoded actions, data, metadata=packet_in.match)`.
+An action with a result (`reg0[3] = put_dhcp_opts(…)`) pauses the packet: `handle` must yield exactly one `Resume`,
+with the bit `userdata.result` in `changes` when it set 1. A packet whose handler fails is resumed unchanged, with
+result 0. A block's packet goes out by `PacketOut("CONTROLLER", decoded actions, data, metadata=packet_in.match)`.
 
 A service that is tables rather than packets (port security, FDB and neighbour look-ups) is a rule that yields to
-`ovine.controller.flows.FLOWS` in its table of `ovine.controller.tables`; list it in `RULES`. Rules find what is local with
-`ovine.controller.local`. The tables that the action encoder calls, and what they must leave behind:
+`ovine.controller.flows.FLOWS` in its table of `ovine.controller.tables`; list it in `RULES`. Rules find what is local
+with `ovine.controller.local`. The tables that the action encoder calls, and what they must leave behind:
 
 | table | called with | leaves |
 |---|---|---|

@@ -1,9 +1,9 @@
 """DHCPv4: `R = put_dhcp_opts(offerip = …, …)` turns a request into the reply that a server would send.
 
-A DISCOVER is offered the address, a REQUEST for it is acknowledged, one for another address is refused (NAK), and an INFORM gets
-options without a lease. What is for another server, a DECLINE, a RELEASE and what is no DHCP at all goes on unchanged, with result 0.
-The reply keeps the request's Ethernet addresses and ports: the logical flow that looks at the result turns them round. Only the IP
-destination depends on what the client can receive and is set here.
+A DISCOVER is offered the address, a REQUEST for it is acknowledged, one for another address is refused (NAK), and an
+INFORM gets options without a lease. What is for another server, a DECLINE, a RELEASE and what is no DHCP at all goes
+on unchanged, with result 0. The reply keeps the request's Ethernet addresses and ports: the logical flow that looks
+at the result turns them round. Only the IP destination depends on what the client can receive and is set here.
 
 Sources: RFC 2131, 2132, 3396, 6842; ovn-sb(5). Tests: tests/unit/controller/services/test_dhcp4.py.
 """
@@ -43,7 +43,7 @@ OPTION_BY_NAME = Index(sb.DHCPOptions, lambda row: (row.name,), "DHCP_Options by
 Options = Mapping[int, bytes]
 
 
-# --- what the flow carries: the offered address, then code, length (16 bits) and data of each option -------------------
+# --- what the flow carries: the offered address, then code, length (16 bits) and data of each option ----------------
 
 
 @query

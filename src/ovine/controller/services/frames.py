@@ -1,7 +1,8 @@
 """Frames taken apart and put together: Ethernet with VLAN tags, IPv4, IPv6, UDP, checksums.
 
-Parsing trusts no length: what is cut off or contradicts itself raises `Malformed`, and nothing else does. Checksums of what comes in
-are not verified, since an instance's network card may leave them to somebody further on; those of what goes out are right.
+Parsing trusts no length: what is cut off or contradicts itself raises `Malformed`, and nothing else does. Checksums
+of what comes in are not verified, since an instance's network card may leave them to somebody further on; those of
+what goes out are right.
 
 Sources: IEEE 802.3, 802.1Q; RFC 768, 791, 1071, 8200. Tests: tests/unit/controller/services/test_frames.py.
 """
@@ -22,7 +23,7 @@ UDP: Final = 17
 ICMPV6: Final = 58
 SCTP: Final = 132
 _EXTENSIONS: Final = frozenset({0, 43, 60})
-"""IPv6 extension headers that say nothing about who the packet is for: hop-by-hop options, routing, destination options."""
+"""IPv6 extension headers that say nothing about who the packet is for: hop-by-hop, routing, destination."""
 _FRAGMENT: Final = 44
 
 
@@ -132,7 +133,7 @@ def udp(packet: IPv4 | IPv6) -> Udp:
 
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071) of data in which its own field is zero."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data[: len(data) & ~1]))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data[: len(data) & ~1]))
     if len(data) & 1:
         total += data[-1] << 8
     while total >> 16:
@@ -141,7 +142,7 @@ def checksum(data: bytes) -> int:
 
 
 def with_checksum(src: bytes, dst: bytes, protocol: int, segment: bytes, at: int) -> bytes:
-    """A transport segment with the checksum over it and its pseudo-header written at offset `at`, where it has zeros."""
+    """A segment with the checksum over it and its pseudo-header written at offset `at`, where it has zeros."""
     length = struct.pack("!I", len(segment))
     value = checksum(src + dst + length + bytes((0, 0, 0, protocol)) + segment)
     if protocol == UDP and value == 0:

@@ -1,7 +1,8 @@
 """Packets for neighbours: ARP requests, neighbour solicitations and advertisements that blocks of actions are run on.
 
-`arp { … }` and `nd_ns { … }` ask who has the destination of an IP packet; `nd_na { … }` answers a solicitation with the target's MAC,
-which is what the solicitation's eth.dst is by then. A packet that these cannot be made from has no answer.
+`arp { … }` and `nd_ns { … }` ask who has the destination of an IP packet; `nd_na { … }` answers a solicitation with
+the target's MAC, which is what the solicitation's eth.dst is by then. A packet that these cannot be made from has no
+answer.
 
 Sources: RFC 826, 4861; ovn-sb(5). Tests: tests/unit/controller/services/test_neighbours.py.
 """

@@ -1,8 +1,9 @@
 """Port security: the tables that say whether a packet's addresses are its port's own.
 
-A port without `port_security` has no flows here, so nothing is refused. Otherwise everything is refused (priority 80) but what a
-flow for one of the port's MACs allows. Allowing is having no action. The IPv6 and ARP packets that the first table allows are checked
-further in IN_PORT_SEC_ND, so that addresses and link-layer addresses add up instead of multiplying:
+A port without `port_security` has no flows here, so nothing is refused. Otherwise everything is refused (priority 80)
+but what a flow for one of the port's MACs allows. Allowing is having no action. The IPv6 and ARP packets that the
+first table allows are checked further in IN_PORT_SEC_ND, so that addresses and link-layer addresses add up instead of
+multiplying:
 
 | table | checks |
 |---|---|
@@ -10,10 +11,12 @@ further in IN_PORT_SEC_ND, so that addresses and link-layer addresses add up ins
 | IN_PORT_SEC_ND | of ARP the sender's MAC and IP; of ND the link-layer address, and of advertisements the target |
 | OUT_PORT_SEC | eth.dst unless it is a group; the IP destination |
 
-Beside its addresses a MAC with IPv4 addresses may ask for a lease by DHCP from 0.0.0.0; one with IPv6 addresses may use the
-link-local address made from it, and the unspecified address for what precedes having one (RFC 4862, RFC 3810).
+Beside its addresses a MAC with IPv4 addresses may ask for a lease by DHCP from 0.0.0.0; one with IPv6 addresses may
+use the link-local address made from it, and the unspecified address for what precedes having one (RFC 4862, RFC
+3810).
 
-Elements that cannot be read allow nothing; `unreadable_elements` fails for their port, which shows them in `ovine/failures`.
+Elements that cannot be read allow nothing; `unreadable_elements` fails for their port, which shows them in
+`ovine/failures`.
 
 Sources: ovn-nb(5), port_security; ovn-sb(5), check_in_port_sec.
 Tests: tests/cases/controller/port_security.txt, judged by a real switch.
@@ -44,7 +47,7 @@ _ARP: Final[Entry] = ("eth_type", ARP, None)
 _GROUP: Final[Entry] = ("eth_dst", 1 << 40, 1 << 40)
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 _BEFORE_AN_ADDRESS: Final = (131, _SOLICITATION, 143)
-"""ICMPv6 types that a host sends before it has an address: reports of group membership, and duplicate address detection."""
+"""ICMPv6 types that a host sends before it has an address: membership reports, duplicate address detection."""
 _ALL_V4: Final = (Network(0xFFFFFFFF), Network(0xE0000000, 0xF0000000))
 _ALL_V6: Final = (Network(0xFF << 120, 0xFF << 120),)
 _LINK_GROUPS: Final[Entry] = ("ipv6_dst", 0xFF02 << 112, 0xFFFF << 112)
@@ -113,10 +116,9 @@ def _sources(mac: Mac, allowed: Rights) -> Wanted:
         yield table, 95, (source, *_DHCP), ALLOW
     for network in _v6(mac, allowed):
         yield table, 95, (source, _IP6, _is("ipv6_src", network)), CHECK_FURTHER
-    if allowed.v6:
-        for kind in _BEFORE_AN_ADDRESS:
-            unspecified: Entry = ("ipv6_src", 0, None)
-            yield table, 95, (source, *_icmp6(kind), unspecified, _LINK_GROUPS), CHECK_FURTHER
+    unspecified: Entry = ("ipv6_src", 0, None)
+    for message in _BEFORE_AN_ADDRESS if allowed.v6 else ():
+        yield table, 95, (source, *_icmp6(message), unspecified, _LINK_GROUPS), CHECK_FURTHER
 
 
 def _bindings(mac: Mac, allowed: Rights) -> Wanted:

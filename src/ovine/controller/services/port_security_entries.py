@@ -1,23 +1,23 @@
 """What the elements of `Port_Binding.port_security` say, by the MAC address that a port may use.
 
     MAC                      this MAC, with whatever IP addresses
-    MAC IP…                  this MAC, with these addresses: 10.0.0.1, 10.0.0.1/24 (one of a subnet), 10.0.0.0/24 (all of it), fd00::1
-    VRRPv3 MAC VMAC IP…      both MACs with these addresses; ARP and ND from one may speak of the other. VMAC may have a mask
+    MAC IP…                  with these: 10.0.0.1, 10.0.0.1/24 (one of a subnet), 10.0.0.0/24 (all of it), fd00::1
+    VRRPv3 MAC VMAC IP…      both MACs; ARP and ND from one may speak of the other. VMAC may have a mask
 
 If a MAC comes more than once, it may do what any of the elements allows.
 
-Source: ovn-nb(5), Logical_Switch_Port port_security. Tests: tests/unit/controller/services/test_port_security_entries.py.
+Source: ovn-nb(5), Logical_Switch_Port port_security. Tests:
+tests/unit/controller/services/test_port_security_entries.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_interface
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-T = TypeVar("T", Mac, Network)
 _VRRP: Final = "vrrpv3"
 _MAC: Final = re.compile(r"[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}\Z")
 _ALL_ONES: Final = (1 << 48) - 1
@@ -40,25 +40,21 @@ class Network(NamedTuple):
 
 @dataclass(frozen=True)
 class Rights:
-    """What a host may do as one MAC: speak of `hardware` in ARP and ND, and use these addresses; none at all means any."""
+    """What a host may do as one MAC: speak of `hardware` in ARP and ND, and use these addresses, or any."""
 
     hardware: tuple[Mac, ...]
     v4: tuple[Network, ...] = ()
     v6: tuple[Network, ...] = ()
-    anything: bool = field(default=False)
+    anything: bool = False
 
     def joined(self, other: Rights) -> Rights:
         """What is allowed by either."""
         return Rights(
-            _union(self.hardware, other.hardware),
-            _union(self.v4, other.v4),
-            _union(self.v6, other.v6),
+            tuple(dict.fromkeys(self.hardware + other.hardware)),
+            tuple(dict.fromkeys(self.v4 + other.v4)),
+            tuple(dict.fromkeys(self.v6 + other.v6)),
             self.anything or other.anything,
         )
-
-
-def _union(left: tuple[T, ...], right: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*left, *right)))
 
 
 def rights_of(elements: Iterable[str]) -> tuple[Mapping[Mac, Rights], list[str]]:
@@ -79,6 +75,7 @@ def rights_of(elements: Iterable[str]) -> tuple[Mapping[Mac, Rights], list[str]]
 def parse(text: str) -> Rights:
     """One element; ValueError if it makes no sense."""
     words = text.replace(",", " ").split()
+    hardware: tuple[Mac, ...]
     if words and words[0].lower() == _VRRP:
         if len(words) < 3:
             raise ValueError("VRRPv3 takes a MAC and a virtual MAC")

@@ -1,8 +1,8 @@
 """What a flow's `controller` action carries, so that the packet-in says what is to be done with the packet.
 
-Layout: opcode (16 bits), length of the result field's name (8 bits, 0 if the action has no result), the name, the result's bit
-(16 bits), and the service's own payload up to the end. It is private to one controller: flows with an older layout are replaced
-when a newer version starts.
+Layout: opcode (16 bits), length of the result field's name (8 bits, 0 if the action has no result), the name, the
+result's bit (16 bits), and the service's own payload up to the end. It is private to one controller: flows with an
+older layout are replaced when a newer version starts.
 
 Tests: tests/unit/controller/test_userdata.py.
 """
