@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import openstack
 import openstack.connection
 import pytest
 
+from support import openstack_shell
 from support.api_server import Cloud
 
 
@@ -18,24 +21,54 @@ class Cli:
     """The `openstack` command as one user."""
 
     def __init__(self, cloud: Cloud, user: str) -> None:
-        self._environment = cloud.environment(user)
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["openstack", *command.split()], env=self._environment, capture_output=True, text=True, timeout=60
+        self._process = subprocess.Popen(
+            [sys.executable, openstack_shell.__file__],
+            env=cloud.environment(user),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
+
+    def run(self, command: str) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(command.split()), file=self._process.stdin, flush=True)
+        status, out, err = json.loads(self._process.stdout.readline())
+        return status, out.strip(), err
+
     def __call__(self, command: str) -> str:
-        done = self.run(command)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        status, out, err = self.run(command)
+        assert status == 0, err
+        return out
 
     def json(self, command: str) -> Any:
         return json.loads(self(f"{command} -f json"))
 
 
-def test_the_openstack_command_makes_changes_and_deletes_everything(cloud: Cloud) -> None:
-    alice = Cli(cloud, "alice")
+@pytest.fixture(scope="module")
+def alice_cli(cloud: Cloud) -> Iterator[Cli]:
+    with contextlib.closing(Cli(cloud, "alice")) as cli:
+        yield cli
+
+
+@pytest.fixture(scope="module")
+def admin_cli(cloud: Cloud) -> Iterator[Cli]:
+    with contextlib.closing(Cli(cloud, "admin")) as cli:
+        yield cli
+
+
+def test_the_openstack_program_gets_a_token(cloud: Cloud) -> None:
+    command = ["openstack", "token", "issue", "-f", "value", "-c", "project_id"]
+    done = subprocess.run(command, env=cloud.environment("alice"), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, cloud.project_id("demo")), done.stderr
+
+
+def test_the_openstack_command_makes_changes_and_deletes_everything(alice_cli: Cli) -> None:
+    alice = alice_cli
     network = alice.json("network create blue --description sea --tag t1")
     assert network["name"] == "blue"
     alice("subnet create --network blue --subnet-range 10.0.0.0/24 --dns-nameserver 9.9.9.9 blue4")
@@ -63,8 +96,8 @@ def test_the_openstack_command_makes_changes_and_deletes_everything(cloud: Cloud
     assert alice.json("network list") == []
 
 
-def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud) -> None:
-    admin = Cli(cloud, "admin")
+def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
+    admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}
     assert {u["Name"] for u in admin.json("user list")} == {"admin", "alice", "reader", "bob"}
     assert {s["Type"] for s in admin.json("catalog list")} == {"identity", "network"}
@@ -79,12 +112,14 @@ def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Clou
     admin("network delete cable")
 
 
-def test_the_openstack_command_shows_our_errors(cloud: Cloud) -> None:
-    alice = Cli(cloud, "alice")
-    refused = alice.run("network create --provider-network-type vlan x")
-    assert refused.returncode == 1
-    assert "disallowed by policy" in refused.stderr
-    assert "No Network found for nothing" in alice.run("network show nothing").stderr
+def test_the_openstack_command_shows_our_errors(alice_cli: Cli) -> None:
+    alice = alice_cli
+    status, _, err = alice.run("network create --provider-network-type vlan x")
+    assert status == 1
+    assert "disallowed by policy" in err
+    status, _, err = alice.run("network show nothing")
+    assert status == 1
+    assert "No Network found for nothing" in err
 
 
 @pytest.fixture
