@@ -37,7 +37,7 @@ def start(labs: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
 
 def test_the_demo_finds_everything_as_expected_and_leaves_nothing(labs: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    status = start(labs, output, "--controller", "c").wait(timeout=280)
+    status = start(labs, output).wait(timeout=280)
     text = output.read_text()
     assert status == 0, text
     assert "all as expected" in text and "NOT OK" not in text
@@ -47,7 +47,7 @@ def test_the_demo_finds_everything_as_expected_and_leaves_nothing(labs: Path, tm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_demo_cleans_up(labs: Path, tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "output"
-    demo = start(labs, output, "--northd", "c", "--controller", "c")
+    demo = start(labs, output)
     try:
         wait_for(lambda: "four instances" in output.read_text() or demo.poll() is not None, "the instances", 120)
         name = next(path.name for path in labs.glob("*"))

@@ -36,7 +36,7 @@ def ovine(labs: Path) -> Ovine:
 @pytest.fixture(scope="module")
 def lab(labs: Path, ovine: Ovine) -> Iterator[Lab]:
     name = f"lab-{secrets.token_hex(3)}"
-    done = ovine("lab", "up", "--name", name, "--hosts", "2", "--controller", "c")
+    done = ovine("lab", "up", "--name", name, "--hosts", "2", "--controller", "ovine", "--controller", "c")
     assert done.returncode == 0, done.stderr
     lab = Lab.open(labs / name)
     try:
