@@ -41,6 +41,12 @@ class Cloud:
         self._http.headers["X-Auth-Token"] = token.headers["X-Subject-Token"]
         self._endpoint = _network_endpoint(token.json()["token"].get("catalog", []))
 
+    def session(self) -> tuple[str, str]:
+        """The network API's URL and a token, for clients that do their own talking."""
+        if not self._endpoint:
+            self._log_in()
+        return self._endpoint, self._http.headers["X-Auth-Token"]
+
     def _credentials(self) -> dict[str, Any]:
         auth = self._auth
         user = {

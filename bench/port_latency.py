@@ -1,0 +1,285 @@
+"""How long a port takes from POST /v2.0/ports to ACTIVE and to its first ping, stage by stage.
+
+    sudo .venv/bin/python bench/port_latency.py [--ports 50] [--base 0 1000] [--stacks ovine mixed c]
+                                                [--json FILE] [--check]
+
+A whole lab is started: databases, API, plugin, northd, two hosts with their switches and controllers. Ports are made
+one after the other as an ordinary client does, with `binding:host_id`; at the reply the host's interface, which is in
+the switch already, gets its `iface-id`, as a hypervisor does when an instance boots. One process watches all databases
+and the API, and plays the instances with raw frames: the new one asks for the MAC of a neighbour on the other host, and
+pings it across the tunnel, every 2 ms until an answer comes.
+
+`--base` says how many other ports the network has already. `--stacks` chooses whose daemons are measured under the same
+API and plugin: "ovine" is ours, "c" has Debian's ovn-northd and ovn-controller, "mixed" our northd with Debian's
+controller; with more than one, ratios are printed, all from one run. `--check` ends with status 1 if the p50 to ACTIVE
+of "ovine" is more than 30 ms. The stages, and figures, are in docs/latency.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from latency_probe import Api, Databases, Guest, Seen, cpu_seconds
+from ovine.lab import Lab, LabError, netns
+
+TARGET_MS = 30.0
+STACKS = {
+    "ovine": ("ovine", ("ovine", "ovine")),
+    "mixed": ("ovine", ("c", "c")),
+    "c": ("c", ("c", "c")),
+}
+STAGES = {
+    "cloud": "row in the Cloud database",
+    "reply": "reply of the API",
+    "nb": "row in the northbound",
+    "plugged": "iface-id set on the host",
+    "sb": "row in the southbound",
+    "claimed": "bound to the chassis",
+    "installed": "flows acknowledged (ovn-installed)",
+    "pb up": "up in the southbound",
+    "lsp up": "up in the northbound",
+    "active": "ACTIVE in the Cloud database",
+    "rest": "ACTIVE through the API",
+    "arp": "neighbour's MAC known",
+    "ping": "first ping answered",
+}
+GUESTS = "guests"
+NEIGHBOUR = "neighbour"
+
+
+@dataclass
+class Result:
+    """One stack at one size. Times in milliseconds since the POST; CPU in milliseconds per port."""
+
+    stack: str
+    base: int
+    round_trip: float
+    times: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def quantile(self, stage: str, share: float) -> float:
+        ordered = sorted(self.times[stage])
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+    def as_json(self) -> dict[str, Any]:
+        stages = {stage: {"p50": self.quantile(stage, 0.5), "p95": self.quantile(stage, 0.95)} for stage in STAGES}
+        head = {"stack": self.stack, "base": self.base, "round_trip_ms": self.round_trip}
+        return {**head, "stages_ms": stages, "cpu_ms": self.cpu}
+
+
+class Bench:
+    """A lab that is up, with a network and links for instances to be."""
+
+    def __init__(self, lab: Lab, links: int) -> None:
+        self.lab = lab
+        self.links = [f"port{number}" for number in range(links)]
+        self._count = 0
+        cloud = lab.cloud
+        self.network = cloud.post("networks", {"network": {"name": "bench"}})["network"]["id"]
+        subnet = {"network_id": self.network, "ip_version": 4, "cidr": "10.0.0.0/16"}
+        cloud.post("subnets", {"subnet": subnet})
+        self._wire()
+
+    def _wire(self) -> None:
+        """Links from the hosts' switches to one namespace of guests, without iface-id as yet."""
+        lab, (first, second) = self.lab, self.lab.spec.hosts
+        self.guests = lab.spec.instance_netns(GUESTS)
+        lab.store.add_namespace(self.guests)
+        off = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
+        netns.set_sysctl(self.guests, off)
+        for host, names in ((first, self.links), (second, [NEIGHBOUR])):
+            words: list[str] = []
+            for name in names:
+                netns.add_veth(lab.spec.host_netns(host), name, self.guests, f"g-{name}")
+                words += ["--", "add-port", "br-int", name]
+            lab.vsctl(host.name, *words)
+
+    def body(self, host: str) -> dict[str, Any]:
+        return {
+            "port": {
+                "network_id": self.network,
+                "binding:host_id": host,
+                "device_owner": "compute:bench",
+                "device_id": f"instance-{host}",
+            }
+        }
+
+    def grow(self, base: int) -> None:
+        """Makes the network have so many ports that are nowhere plugged."""
+        while self._count < base:
+            step = min(100, base - self._count)
+            self.lab.cloud.post("ports", {"ports": [{"network_id": self.network}] * step})
+            self._count += step
+        self.lab.sync(timeout=120)
+
+    def processes(self) -> dict[str, int]:
+        return {process.name: process.pid for process in self.lab.processes.recorded() if process.alive}
+
+
+async def place_neighbour(bench: Bench, api: Api) -> Guest:
+    """The instance on the other host that all the others ping."""
+    lab, host = bench.lab, bench.lab.spec.hosts[1]
+    port = (await api.request("POST", "ports", bench.body(host.name)))["port"]
+    lab.vsctl(host.name, "set", "Interface", NEIGHBOUR, f"external_ids:iface-id={port['id']}")
+    lab.cloud.wait_port_active(port["id"], 30.0)
+    guest = Guest(bench.guests, f"g-{NEIGHBOUR}")
+    guest.become(port)
+    return guest
+
+
+async def is_active(api: Api, port: str) -> bool:
+    reply = await api.request("GET", f"ports/{port}?fields=status")
+    return bool(reply["port"]["status"] == "ACTIVE")
+
+
+async def one_port(
+    bench: Bench, api: Api, look: Api, databases: Databases, seen: Seen, link: str, neighbour: Guest
+) -> dict[str, float]:
+    """Makes a port and follows it to the end; gives the milliseconds of each stage since the POST."""
+    guest = Guest(bench.guests, f"g-{link}")
+    body = bench.body(bench.lab.spec.hosts[0].name)
+    began = time.perf_counter()
+    port = (await api.request("POST", "ports", body))["port"]
+    name = port["id"]
+    seen.note(name, "reply")
+    guest.become(port)
+    await databases.plug(link, name)
+    seen.note(name, "plugged")
+    reaching = asyncio.create_task(guest.reach(neighbour, lambda stage: seen.note(name, stage)))
+    await seen.wait(name, "active")
+    while not await is_active(look, name):
+        continue
+    seen.note(name, "rest")
+    await seen.wait(name, *STAGES)
+    await reaching
+    guest.close()
+    return {stage: (seen.times[name][stage] - began) * 1000 for stage in STAGES}
+
+
+async def run(bench: Bench, stack: str, base: int, links: list[str], neighbour: Guest) -> Result:
+    """Measures a port on each of these links."""
+    lab, seen = bench.lab, Seen()
+    databases = Databases(lab, seen)
+    api, look = [Api(*lab.cloud.session()) for _ in range(2)]
+    await databases.start()
+    await api.start()
+    await look.start()
+    round_trips = await databases.round_trips(300)
+    result = Result(stack, base, statistics.median(round_trips) * 1000)
+    gc.collect()
+    gc.disable()
+    before = {name: cpu_seconds(pid) for name, pid in bench.processes().items()}
+    for link in links:
+        times = await one_port(bench, api, look, databases, seen, link, neighbour)
+        for stage, milliseconds in times.items():
+            result.times[stage].append(milliseconds)
+    for name, pid in bench.processes().items():
+        result.cpu[name] = (cpu_seconds(pid) - before.get(name, 0.0)) * 1000 / len(links)
+    gc.enable()
+    await databases.close()
+    await api.close()
+    await look.close()
+    return result
+
+
+async def measure(stack: str, bases: list[int], ports: int, warm: int, show: Callable[[str], None]) -> list[Result]:
+    """A lab of one stack, at each size in turn."""
+    northd, controllers = STACKS[stack]
+    results = []
+    show(f"{stack}: starting northd ({northd}) and controllers ({controllers[0]})")
+    with Lab(northd=northd, controllers=controllers) as lab:
+        bench = Bench(lab, len(bases) * (warm + ports))
+        api = Api(*lab.cloud.session())
+        await api.start()
+        neighbour = await place_neighbour(bench, api)
+        await api.close()
+        links = list(bench.links)
+        for base in sorted(bases):
+            show(f"{stack}: {base} ports on the network, then {ports} measured")
+            bench.grow(base)
+            mine, links = links[: warm + ports], links[warm + ports :]
+            await run(bench, stack, base, mine[:warm], neighbour)
+            results.append(await run(bench, stack, base, mine[warm:], neighbour))
+        neighbour.close()
+    return results
+
+
+def table(result: Result) -> str:
+    lines = [
+        f"{result.stack}, {result.base} other ports; one round trip to ovsdb-server {result.round_trip:.2f} ms",
+        "  ms since the POST                        p50      p95",
+    ]
+    for stage, words in STAGES.items():
+        lines.append(f"  {words:<36}{result.quantile(stage, 0.5):8.1f} {result.quantile(stage, 0.95):8.1f}")
+    busy = sorted(result.cpu.items(), key=lambda item: -item[1])
+    lines.append("  CPU ms per port: " + ", ".join(f"{name} {spent:.1f}" for name, spent in busy if spent >= 0.1))
+    return "\n".join(lines)
+
+
+def ratios(results: list[Result]) -> list[str]:
+    """How many times as long the other stacks take, at the same size in the same run."""
+    ours = {result.base: result for result in results if result.stack == "ovine"}
+    lines = []
+    for other in results:
+        own = ours.get(other.base)
+        if own is not None and other is not own:
+            parts = [
+                f"{words} {other.quantile(stage, share) / own.quantile(stage, share):.1f}"
+                for stage, words in (("active", "ACTIVE"), ("ping", "first ping"))
+                for share, words in ((0.5, f"{words} p50"), (0.95, f"{words} p95"))
+            ]
+            lines.append(f"{other.stack} / ovine, {other.base} other ports: {', '.join(parts)}")
+    return lines
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ports", type=int, default=50, help="ports to measure at each size (default: 50)")
+    parser.add_argument("--warm", type=int, default=5, help="ports before that, which do not count (default: 5)")
+    parser.add_argument("--base", type=int, nargs="+", default=[0], help="ports that are there already (default: 0)")
+    parser.add_argument("--stacks", nargs="+", choices=sorted(STACKS), default=["ovine"])
+    parser.add_argument("--json", type=Path, help="write the figures to a file as well")
+    parser.add_argument("--check", action="store_true", help=f"fail if ovine's p50 to ACTIVE exceeds {TARGET_MS:g} ms")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    if options.ports < 1 or options.warm < 1 or min(options.base) < 0:
+        sys.exit("port_latency: --ports and --warm are at least 1, --base is not negative")
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} CPUs, load {load:.1f}", flush=True)
+    results: list[Result] = []
+    try:
+        for stack in options.stacks:
+            found = asyncio.run(measure(stack, options.base, options.ports, options.warm, lambda line: print(line)))
+            for result in found:
+                print(table(result), flush=True)
+            results += found
+    except LabError as error:
+        sys.exit(f"port_latency: {error}")
+    for line in ratios(results):
+        print(line)
+    if options.json is not None:
+        options.json.write_bytes(orjson.dumps([result.as_json() for result in results], option=orjson.OPT_INDENT_2))
+    late = [r for r in results if r.stack == "ovine" and r.quantile("active", 0.5) > TARGET_MS]
+    for result in late:
+        middle = result.quantile("active", 0.5)
+        print(f"ACTIVE with {result.base} other ports: p50 {middle:.1f} ms, target {TARGET_MS:g} ms")
+    return 1 if options.check and late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
