@@ -13,7 +13,7 @@ from ovine.model import nb, sb
 from ovine.northd.pipeline import STAGES
 from ovine.ovsdb import Transaction
 from support.northd_bed import NorthdBed, dump, northd_bed, replica, until_status
-from support.ovsdb import wait_until
+from support.ovsdb import until, wait_until
 
 
 @pytest.fixture
@@ -113,6 +113,35 @@ OURS = {
     "ls_out_check",
     "ls_out_deliver",
 }
+
+
+async def test_what_debians_northd_made_of_other_features_does_not_hold_datapaths(bed: NorthdBed) -> None:
+    """Load balancers, DNS records, multicast settings and learned rows refer to datapaths strongly."""
+    with bed.debians():
+        bed.nbctl("lb-add", "lb", "10.0.0.100:80", "10.0.0.1:80", "--", "ls-lb-add", "s1", "lb")
+        record = bed.nbctl("create", "dns", 'records:a.example="10.0.0.1"').strip()
+        bed.nbctl("set", "logical_switch", "s1", f"dns_records={record}")
+        bed.nbctl("lr-add", "r", "--", "lrp-add", "r", "rp", "0a:00:00:00:01:00", "10.0.0.254/24")
+        bed.nbctl("static-mac-binding-add", "rp", "10.0.0.9", "0a:00:00:00:00:09")
+        bed.sync()
+    before = await dump(bed.below, sb.DATABASE)
+    assert {sb.LoadBalancer, sb.DNS, sb.StaticMACBinding, sb.IPMulticast} <= {type(row) for row in before.values()}
+    with bed.ours():
+        bed.nbctl("--wait=sb", "ls-del", "s1", "--", "ls-del", "s2", "--", "ls-del", "s3")
+        after = await dump(bed.below, sb.DATABASE)
+    assert not {sb.DatapathBinding, sb.PortBinding, sb.LogicalFlow, sb.DNS} & {type(row) for row in after.values()}
+
+
+async def test_an_empty_northbound_gets_its_row_and_the_southbounds_is_kept(tmp_path: Path) -> None:
+    with northd_bed(tmp_path) as bed, bed.ours() as daemon:
+        until_status(daemon, "active")
+        bed.tool("ovn-sbctl", "set-connection", "ptcp:0:127.0.0.1")
+        async with replica(bed.above, nb.DATABASE) as above:
+            transaction = Transaction()
+            transaction.delete(nb.NBGlobal, next(iter(above.replica.rows(nb.NBGlobal))))
+            await above.transact(transaction)
+            await until(lambda: bool(above.replica.rows(nb.NBGlobal)), "the row is back")
+        assert bed.tool("ovn-sbctl", "get-connection").strip() != ""
 
 
 async def test_debians_northd_takes_over_what_ours_made(bed: NorthdBed) -> None:

@@ -67,9 +67,7 @@ class Northd:
         self._up: Writer = self.derivation.add(
             above, Upward(self.derivation.engine, above.replica), allowed=self._writes, extend=self._progress
         )
-        self.derivation.write(
-            below, northd.TARGETS, allowed=self._writes, extend=self._guard, written=lambda: self._up.wake()
-        )
+        self.derivation.write(below, northd.TARGETS, allowed=self._writes, extend=self._guard, written=self._up.wake)
         for client in (above, below):
             client.on_state(self._look)
 
@@ -135,6 +133,8 @@ class Northd:
         from ovine.model import nb, sb
         from ovine.northd.config import REACHED, THE_ROW, progress
 
+        if not self.above.replica.rows(nb.NBGlobal):
+            transaction.insert(nb.NBGlobal())
         reached = self.derivation.engine.rows(REACHED).get(THE_ROW)
         for below in self.below.replica.rows(sb.SBGlobal).values():
             for uuid, row in self.above.replica.rows(nb.NBGlobal).items():

@@ -21,6 +21,7 @@ from ovine.northd import (
     flows,
     gaps,
     learned,
+    leftovers,
     multicast,
     port_security,
     ports,
@@ -76,6 +77,7 @@ TARGETS: tuple[Target[Any], ...] = (
     *sets.TARGETS,
     *dhcp.TARGETS,
     *rbac.TARGETS,
+    *leftovers.TARGETS,
 )
 """The southbound tables, each after those that its rows refer to."""
 

@@ -31,14 +31,18 @@ THE_ROW = ""
 """The key of what there is one of."""
 
 
-@rule(over=nb.NBGlobal, writes=(SB_GLOBAL,))
-def global_row(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Options are passed on to the hosts as they are, with two that northd is the one to know."""
-    row = q.row(nb.NBGlobal, key)
-    options = dict(row.options)
-    options["max_tunid"] = str(keys_up_to(q))
-    options["northd_internal_version"] = f"ovine-{__version__}"
-    yield SB_GLOBAL(THE_ROW, sb.SBGlobal(nb_cfg=row.nb_cfg, options=StrMap(options), ipsec=row.ipsec))
+@rule(writes=(SB_GLOBAL,))
+def global_row(q: Reader, _: tuple[()]) -> Iterator[Emit]:
+    """Options are passed on to the hosts as they are, with two that northd is the one to know.
+
+    The row is there even if the northbound's is not: it holds other things too, such as the database's connections.
+    """
+    rows = [q.row(nb.NBGlobal, key) for key in q.keys(nb.NBGlobal)] or [nb.NBGlobal()]
+    for row in rows[:1]:
+        options = dict(row.options)
+        options["max_tunid"] = str(keys_up_to(q))
+        options["northd_internal_version"] = f"ovine-{__version__}"
+        yield SB_GLOBAL(THE_ROW, sb.SBGlobal(nb_cfg=row.nb_cfg, options=StrMap(options), ipsec=row.ipsec))
 
 
 @rule(writes=(REACHED,))

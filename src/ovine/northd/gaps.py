@@ -37,6 +37,12 @@ _NO_ACLS = "it has ACLs, and ACLs are not enforced yet: traffic that they would 
 GAPS = (
     Gap("switch_acls", _SWITCH, lambda row: row.acls, _NO_ACLS),
     Gap("port_group_acls", nb.PortGroup, lambda row: row.acls, _NO_ACLS),
+    Gap(
+        "default_acl_drop",
+        nb.NBGlobal,
+        lambda row: row.options.get("default_acl_drop", "").lower() == "true",
+        "default_acl_drop is set, and ACLs are not enforced yet: traffic that it would drop passes",
+    ),
     Gap("logical_router", nb.LogicalRouter, lambda row: True, "routers are not compiled yet; it does not route"),
     Gap("qos", _SWITCH, lambda row: row.qos_rules, "QoS rules are not compiled yet; they have no effect"),
     Gap(
@@ -58,6 +64,12 @@ GAPS = (
         _SWITCH,
         lambda row: row.other_config.get("mcast_snoop", "").lower() == "true",
         "multicast snooping is not compiled yet; multicast is flooded",
+    ),
+    Gap(
+        "port_qos",
+        _PORT,
+        lambda row: any(name in row.options for name in ("qos_min_rate", "qos_max_rate", "qos_burst")),
+        "rates of ports are not compiled yet; it is not limited",
     ),
     Gap("mirror", _PORT, lambda row: row.mirror_rules, "mirrors are not compiled yet; nothing is mirrored"),
     Gap(

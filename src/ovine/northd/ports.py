@@ -231,5 +231,10 @@ TARGET = Target(
         "up",
         "requested_chassis",
         "requested_additional_chassis",
+        # Of use for what is not compiled; another northd may have left something here.
+        "gateway_chassis",
+        "ha_chassis_group",
+        "mirror_rules",
+        "nat_addresses",
     ),
 )

@@ -211,6 +211,12 @@ def test_hosts_have_reached_what_the_slowest_has() -> None:
     assert compiled(northbound).rows(config.REACHED)[""] == Reached(3, 10)
 
 
+def test_the_southbounds_own_row_stays_though_the_northbounds_is_missing() -> None:
+    engine = northd.new_engine()
+    engine.run()
+    assert engine.rows(config.SB_GLOBAL)[""].nb_cfg == 0
+
+
 def test_without_hosts_what_the_southbound_has_is_what_hosts_have() -> None:
     assert not compiled(Northbound()).rows(config.REACHED)
     assert progress(nb.NBGlobal(nb_cfg=7), 7, None, 100, 200) == {
@@ -251,6 +257,7 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
     asking = {
         "switch_acls": {"acls": (row_uuid("acl"),)},
         "port_group_acls": {"acls": (row_uuid("acl"),)},
+        "default_acl_drop": {"options": StrMap({"default_acl_drop": "true"})},
         "logical_router": {},
         "qos": {"qos_rules": (row_uuid("qos"),)},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
@@ -258,6 +265,7 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "copp": {"copp": row_uuid("copp")},
         "multicast_snooping": {"other_config": StrMap({"mcast_snoop": "true"})},
+        "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
         "mirror": {"mirror_rules": (row_uuid("mirror"),)},
         "tag_allocation": {"tag_request": 0},
         "virtual_port": {"type": "virtual"},
