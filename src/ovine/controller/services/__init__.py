@@ -3,12 +3,13 @@
 How a service plugs in. An action of the language that needs the controller has an `Opcode`. A `Service` says for one
 opcode
 
-- `payload(q, action)`: what the flow's userdata carries beside opcode and result bit. It runs inside the rule that compiles the
-  logical flow, reads databases only through the Reader `q`, and raises `UnsupportedAction` or ValueError to refuse the flow.
-  For a block (`arp { … }`), the encoder has put the encoded OpenFlow actions of the block there itself and `payload` is not asked.
-- `handle(packet_in, userdata, world)`: yields what follows: OpenFlow messages (`Resume`, `PacketOut`), and southbound rows
-  (`sb.FDB`, `sb.MACBinding`) that were learned, which the daemon merges with those that are there. It is pure but for
-  reading `world`; an exception costs this packet only and is counted under the opcode.
+- `payload(q, action)`: what the flow's userdata carries beside opcode and result bit. It runs inside the rule that
+  compiles the logical flow, reads databases only through the Reader `q`, and raises `UnsupportedAction` or ValueError
+  to refuse the flow. For a block (`arp { … }`), the encoder has put the encoded OpenFlow actions of the block there
+  itself and `payload` is not asked.
+- `handle(packet_in, userdata, world)`: yields what follows: OpenFlow messages (`Resume`, `PacketOut`), and southbound
+  rows (`sb.FDB`, `sb.MACBinding`) that were learned, which the daemon merges with those that are there. It is pure but
+  for reading `world`; an exception costs this packet only and is counted under the opcode.
 
 An action with a result (`reg0[3] = put_dhcp_opts(…)`) pauses the packet: `handle` must yield exactly one `Resume`,
 with the bit `userdata.result` in `changes` when it set 1. A packet whose handler fails is resumed unchanged, with
@@ -22,7 +23,7 @@ with `ovine.controller.local`. The tables that the action encoder calls, and wha
 |---|---|---|
 | GET_FDB | metadata, eth_dst; reg15 = 0 | reg15 = the port's key |
 | LOOKUP_FDB | metadata, reg14, eth_src; reg10[8] = 0 | reg10[8] = 1 if that binding is known |
-| GET_MAC | metadata, reg15, reg0 (IPv4) or xxreg0 (IPv6); eth_dst = 0 | eth_dst |
+| GET_MAC | metadata, reg15, reg0 (IPv4) or xxreg0 (IPv6); eth_dst = 0 | eth_dst; reg10[6] = 1 if it is known |
 | LOOKUP_MAC | metadata, reg14, reg0 or xxreg0, eth_src; reg10[6] = 0 | reg10[6] = 1 if that binding is known |
 | IN_PORT_SEC | metadata, reg14, the packet; reg10[12] = 0 | reg10[12] = 1 if it must be dropped |
 | OUT_PORT_SEC | metadata, reg15, the packet; reg10[12] = 0 | reg10[12] = 1 if it must be dropped |

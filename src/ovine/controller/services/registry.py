@@ -5,8 +5,14 @@ Tests: tests/unit/controller/services/.
 
 from __future__ import annotations
 
-from ovine.controller.services import Service, dhcp4, neighbours, port_security
+from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security
 from ovine.engine import Rule
 
-SERVICES: tuple[Service, ...] = (dhcp4.SERVICE, *neighbours.SERVICES)
-RULES: tuple[Rule, ...] = port_security.RULES
+SERVICES: tuple[Service, ...] = (
+    dhcp4.SERVICE,
+    dhcp6.SERVICE,
+    fdb.SERVICE,
+    *mac_binding.SERVICES,
+    *neighbours.SERVICES,
+)
+RULES: tuple[Rule, ...] = (*port_security.RULES, *fdb.RULES, *mac_binding.RULES)

@@ -1,0 +1,58 @@
+"""MAC addresses learned behind ports that any address may be behind: the tables of what is known, and learning.
+
+Source: ovn-sb(5), get_fdb, put_fdb, lookup_fdb, table FDB. Tests: tests/unit/controller/services/test_learning.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ovine.controller import tables as t
+from ovine.controller.flows import FLOWS, flow
+from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.services import Opcode, Service, Userdata, World
+from ovine.controller.services.frames import Malformed, ethernet
+from ovine.engine import Emit, Index, Reader, rule
+from ovine.model import sb
+from ovine.model.base import Uuid
+from ovine.openflow import Entry, PacketIn, SetField
+
+LOCAL_KEYS = Index(LOCAL_DATAPATHS, lambda key: (key,), "local datapaths by key")
+
+
+@rule(over=sb.FDB, writes=(FLOWS,))
+def fdb_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """What one row says, to both tables that are asked."""
+    row = q.row(sb.FDB, uuid)
+    if not q.find(LOCAL_KEYS, row.dp_key):
+        return
+    mac, datapath = mac_number(row.mac), (t.DATAPATH, row.dp_key, None)
+    hit = SetField(t.FLAGS, 1 << t.LOOKUP_FDB_HIT, 1 << t.LOOKUP_FDB_HIT)
+    port: Entry = (t.INPORT, row.port_key, None)
+    yield flow(t.GET_FDB, 100, (datapath, ("eth_dst", mac, None)), (SetField(t.OUTPORT, row.port_key),), uuid)
+    yield flow(t.LOOKUP_FDB, 100, (datapath, port, ("eth_src", mac, None)), (hit,), uuid)
+
+
+def mac_number(text: str) -> int:
+    """A MAC address as an integer; ValueError if it is none."""
+    parts = text.split(":")
+    if len(parts) != 6:
+        raise ValueError(f"{text!r} is no MAC address")
+    return int.from_bytes(bytes(int(part, 16) for part in parts))
+
+
+def learn(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[sb.FDB]:
+    """`put_fdb`: the source of the packet is behind its inport."""
+    del userdata, world
+    datapath, port = packet.field(t.DATAPATH), packet.field(t.INPORT)
+    try:
+        source = ethernet(packet.packet).src
+    except Malformed:
+        return
+    if datapath and port and not source[0] & 1:
+        yield sb.FDB(mac=source.hex(":"), dp_key=datapath, port_key=port)
+
+
+SERVICE: Final = Service(Opcode.PUT_FDB, learn)
+RULES: Final = (fdb_flows,)

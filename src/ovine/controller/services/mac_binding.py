@@ -1,0 +1,97 @@
+"""MAC addresses of a router port's neighbours: the tables of what is known or configured, and learning.
+
+A configured binding (Static_MAC_Binding) yields to a learned one unless `override_dynamic_mac` says otherwise.
+
+Source: ovn-sb(5), get_arp, put_arp, lookup_arp, tables MAC_Binding and Static_MAC_Binding.
+Tests: tests/unit/controller/services/test_learning.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from ovine.controller import tables as t
+from ovine.controller.environment import port_key
+from ovine.controller.flows import FLOWS, flow
+from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.services import Handle, Opcode, Service, Userdata, World
+from ovine.controller.services.fdb import mac_number
+from ovine.controller.services.frames import ARP, IPV4, IPV6, Malformed, ethernet
+from ovine.engine import Emit, Reader, rule
+from ovine.model import sb
+from ovine.model.base import Uuid
+from ovine.openflow import Entry, PacketIn, SetField
+
+_HIT: Final = SetField(t.FLAGS, 1 << t.LOOKUP_MAC_HIT, 1 << t.LOOKUP_MAC_HIT)
+_LEARNED, _FALLBACK, _OVERRIDE = 100, 50, 150
+
+
+@rule(over=sb.MACBinding, writes=(FLOWS,))
+def learned_bindings(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """What was learned from neighbours."""
+    row = q.row(sb.MACBinding, uuid)
+    yield from _flows(q, uuid, row.datapath, row.logical_port, row.ip, row.mac, _LEARNED)
+
+
+@rule(over=sb.StaticMACBinding, writes=(FLOWS,))
+def configured_bindings(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """What was configured."""
+    row = q.row(sb.StaticMACBinding, uuid)
+    priority = _OVERRIDE if row.override_dynamic_mac else _FALLBACK
+    yield from _flows(q, uuid, row.datapath, row.logical_port, row.ip, row.mac, priority)
+
+
+def _flows(q: Reader, uuid: Uuid, datapath: Uuid, name: str, ip: str, mac: str, priority: int) -> Iterator[Emit]:
+    key, port = q.get(LOCAL_DATAPATHS, datapath), port_key(q, datapath, name)
+    if key is None or port is None:
+        return
+    address, number = ip_address(ip), mac_number(mac)
+    register: Entry = ("reg0" if address.version == 4 else "xxreg0", int(address), None)
+    for kind in (IPV4, ARP) if address.version == 4 else (IPV6,):
+        known: tuple[Entry, ...] = ((t.DATAPATH, key, None), ("eth_type", kind, None), register)
+        found = (SetField("eth_dst", number), _HIT)
+        yield flow(t.GET_MAC, priority, (*known, (t.OUTPORT, port, None)), found, uuid)
+        same: tuple[Entry, ...] = (*known, (t.INPORT, port, None), ("eth_src", number, None))
+        yield flow(t.LOOKUP_MAC, priority, same, (_HIT,), uuid)
+
+
+def _learn(version: int) -> Handle:
+    def handle(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[sb.MACBinding]:
+        """`put_arp`, `put_nd`: the packet's source has the address in the register, behind the inport."""
+        del userdata
+        try:
+            source = ethernet(packet.packet).src
+        except Malformed:
+            return
+        port = _port(packet, world)
+        address = _address(packet, version)
+        if port is None or source[0] & 1 or address == "0.0.0.0" or address == "::":
+            return
+        yield sb.MACBinding(
+            logical_port=port.logical_port,
+            ip=address,
+            mac=source.hex(":"),
+            timestamp=int(world.now() * 1000),
+            datapath=port.datapath,
+        )
+
+    return handle
+
+
+def _port(packet: PacketIn, world: World) -> sb.PortBinding | None:
+    datapath = world.southbound.index(sb.DatapathBinding, "tunnel_key").one(packet.field(t.DATAPATH) or 0)
+    if datapath is None:
+        return None
+    ports = world.southbound.index(sb.PortBinding, "datapath", "tunnel_key")
+    return ports.one(datapath.uuid, packet.field(t.INPORT) or 0)
+
+
+def _address(packet: PacketIn, version: int) -> str:
+    words = [(packet.field(f"reg{n}") or 0).to_bytes(4) for n in range(1 if version == 4 else 4)]
+    return str(ip_address(b"".join(words)))
+
+
+SERVICES: Final = (Service(Opcode.PUT_ARP, _learn(4)), Service(Opcode.PUT_ND, _learn(6)))
+RULES: Final = (learned_bindings, configured_bindings)
