@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -140,6 +140,21 @@ def test_a_request_without_a_valid_token_is_refused(cloud: Cloud, token: str) ->
     assert reply.headers["WWW-Authenticate"].startswith("Keystone uri=")
 
 
+def test_a_host_header_that_is_none_is_refused(cloud: Cloud) -> None:
+    for host in ("[", "a b", "[::1", "x:y", "é"):
+        headers = {"Host": host.encode(), "X-Auth-Token": cloud.user("alice").token}
+        assert cloud.http.get(f"{cloud.daemons[0].network}/v2.0/networks?limit=1", headers=headers).status_code < 500
+        assert cloud.http.get(cloud.identity, headers=headers).status_code < 500
+
+
+def test_odd_characters_in_a_path_are_part_of_it(alice: Caller) -> None:
+    network = alice.make("network")
+    for tag in ("a?b", "a b", "é", "50%", "x#y"):
+        assert alice.put(f"/v2.0/networks/{network['id']}/tags/{quote(tag)}", None)[0] == 201
+        assert tag in alice.show("network", network["id"])["tags"]
+    alice.remove("network", network["id"])
+
+
 def test_unknown_paths_and_methods_are_told_apart(alice: Caller) -> None:
     for path in ("/v2.0/zebras", "/v3/networks", f"/v2.0/networks/{UUID}/what", f"/v2.0/networks/{UUID}/tags/a/b"):
         assert kind_of(alice.get(path)) == (404, "HTTPNotFound")
@@ -161,40 +176,56 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
+KEYS = [
+    "ip_address",
+    "subnet_id",
+    "mac_address",
+    "opt_name",
+    "opt_value",
+    "ip_version",
+    "start",
+    "end",
+    "destination",
+    "nexthop",
+]
+PLAUSIBLE = st.sampled_from(
+    ["10.0.0.5", "10.0.0.9", "fd00::5", "10.0.0.0/25", "fa:16:3e:00:00:01", UUID, "mtu", "", 4, None]
+)
+SHAPED = st.lists(st.dictionaries(st.sampled_from(KEYS), PLAUSIBLE | JSON, max_size=3), max_size=3)
 NAMES = {
     "network": ["name", "mtu", "tags", "shared", "provider:network_type", "provider:segmentation_id", "project_id"],
     "subnet": [
-        "cidr",
-        "ip_version",
-        "gateway_ip",
-        "allocation_pools",
-        "host_routes",
-        "dns_nameservers",
-        "service_types",
+        *("cidr", "ip_version", "gateway_ip", "allocation_pools", "host_routes", "dns_nameservers", "service_types"),
+        *("enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode", "subnetpool_id", "prefixlen"),
     ],
     "port": [
-        "fixed_ips",
-        "mac_address",
-        "allowed_address_pairs",
-        "extra_dhcp_opts",
-        "binding:host_id",
-        "binding:profile",
+        *("fixed_ips", "mac_address", "allowed_address_pairs", "extra_dhcp_opts", "port_security_enabled"),
+        *("binding:host_id", "binding:profile", "binding:vnic_type", "device_id", "device_owner"),
     ],
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(sorted(NAMES)), data=st.data())
 def test_no_value_of_any_attribute_is_a_server_error(cloud: Cloud, kind: str, data: st.DataObject) -> None:
     admin = cloud.user("admin")
     networks = admin.list("network", "name=fuzz")
-    network = networks[0] if networks else admin.make("network", name="fuzz")
-    body = data.draw(st.dictionaries(st.sampled_from(NAMES[kind]), JSON, max_size=3))
+    if not networks:
+        networks = [admin.make("network", name="fuzz")]
+        admin.make("subnet", network_id=networks[0]["id"], ip_version=4, cidr="10.0.0.0/24")
+    network_id = networks[0]["id"]
     base = {
-        "subnet": {"network_id": network["id"], "cidr": "10.0.0.0/24", "ip_version": 4},
-        "port": {"network_id": network["id"]},
+        "subnet": {"network_id": network_id, "cidr": "10.1.0.0/24", "ip_version": 4},
+        "port": {"network_id": network_id},
     }
+    values = st.dictionaries(st.sampled_from(NAMES[kind]), PLAUSIBLE | JSON | SHAPED, max_size=3)
+    body, change = data.draw(values), data.draw(values)
     status, reply = admin.post(f"/v2.0/{kind}s", {kind: base.get(kind, {}) | body})
     assert status < 500, (body, reply)
-    if status == 201:
-        admin.remove(kind, reply[kind]["id"])
+    if status != 201:
+        status, reply = admin.post(f"/v2.0/{kind}s", {kind: base.get(kind, {})})
+        assert status == 201, reply
+    path = f"/v2.0/{kind}s/{reply[kind]['id']}"
+    status, changed = admin.put(path, {kind: change})
+    assert admin.delete(path)[0] == 204
+    assert status < 500, (change, changed)

@@ -14,7 +14,23 @@ from starlette.responses import Response
 
 from ovine.api.errors import http_error
 
-__all__ = ["ClientDisconnect", "Request", "Response", "json_reply", "read_body"]
+__all__ = ["ClientDisconnect", "Request", "Response", "base_url", "json_reply", "path_parts", "read_body"]
+
+
+def path_parts(request: Request) -> list[str]:
+    """The words of the path, decoded; not from `request.url`, where a "?" in a word would end the path."""
+    return [part for part in request.scope["path"].split("/") if part]
+
+
+def base_url(request: Request) -> str:
+    """Scheme, host and port as the client names them. Raises HttpError for a Host header that is none."""
+    try:
+        url = request.url
+        if url.port is not None or url.hostname:
+            return f"{url.scheme}://{url.netloc}"
+    except ValueError:
+        pass
+    raise http_error(400, "The Host header is not valid.")
 
 
 async def read_body(request: Request, limit: int) -> bytes:

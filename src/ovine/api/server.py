@@ -19,7 +19,7 @@ from ovine.api import errors, tags
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
-from ovine.api.http import ClientDisconnect, Request, Response, json_reply, read_body
+from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
 from ovine.api.resources import RESOURCES, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
@@ -61,15 +61,16 @@ class NetworkApi:
         except Exception as error:
             told = errors.fault(error)
             if told is None:
-                _log.exception("%s: %s %s failed", request_id, request.method, request.url.path)
+                _log.exception("%s: %s %s failed", request_id, request.method, request.scope["path"])
                 told = 500, errors.body("HTTPInternalServerError", "Request Failed: internal server error.")
             status, body = told
             headers = {"WWW-Authenticate": self._authenticator.www_authenticate} if status == 401 else {}
             return json_reply(status, body, headers)
 
     async def _route(self, request: Request) -> Response:
-        parts = [part for part in request.url.path.removesuffix(".json").split("/") if part]
-        base = f"{request.url.scheme}://{request.url.netloc}"
+        parts, base = path_parts(request), base_url(request)
+        if parts:
+            parts[-1] = parts[-1].removesuffix(".json")
         if not parts:
             return _allow(request, "GET", json_reply(200, {"versions": [_version(base)]}))
         caller = self._caller(request)
@@ -106,8 +107,8 @@ class NetworkApi:
 
     async def _collection(self, request: Request, caller: Caller, resource: Resource) -> Response:
         async def get() -> Response:
-            url = str(request.url.replace(query=""))
-            return json_reply(200, await self._service.list(resource, caller, request.url.query, url))
+            url = f"{base_url(request)}/v2.0/{resource.collection}"
+            return json_reply(200, await self._service.list(resource, caller, _query(request), url))
 
         async def post() -> Response:
             return json_reply(201, await self._service.create(resource, caller, await self._body(request)))
@@ -118,7 +119,7 @@ class NetworkApi:
         if_match = request.headers.get("if-match")
 
         async def get() -> Response:
-            return json_reply(200, await self._service.show(resource, caller, uuid, request.url.query))
+            return json_reply(200, await self._service.show(resource, caller, uuid, _query(request)))
 
         async def put() -> Response:
             body = await self._body(request)
@@ -174,6 +175,10 @@ async def _by_method(request: Request, **handlers: Callable[[], Awaitable[Respon
     if method not in handlers:
         raise errors.http_error(405)
     return await handlers[method]()
+
+
+def _query(request: Request) -> str:
+    return str(request.scope["query_string"], "latin-1")
 
 
 def _allow(request: Request, method: str, response: Response) -> Response:

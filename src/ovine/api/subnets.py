@@ -268,7 +268,7 @@ def _lists(env: Env, subnet_id: str, version: int, parsed: dict[str, Any]) -> di
             raise n_exc.HostRoutesExhausted(subnet_id=subnet_id or "new subnet", quota=env.config.max_host_routes)
         columns["host_routes"] = tuple(sorted({_route(version, route) for route in routes}))
     if "service_types" in parsed:
-        columns["service_types"] = tuple(sorted(set(parsed["service_types"])))
+        columns["service_types"] = tuple(sorted(set(parsed["service_types"] or ())))
     return columns
 
 

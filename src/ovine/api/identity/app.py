@@ -19,7 +19,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from ovine.api.errors import HttpError
-from ovine.api.http import ClientDisconnect, Request, Response, json_reply, read_body
+from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
 from ovine.api.identity.tokens import Token, Tokens
 from ovine.api.identity.users import ROLES, Directory, Project, User, hash_password, verify_password
 
@@ -61,14 +61,13 @@ class IdentityApi:
         except ClientDisconnect:
             response = Response(status_code=400)
         except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
+            _log.exception("%s %s failed", request.method, request.scope["path"])
             response = _error(500, "An unexpected error prevented the server from fulfilling your request.")
         response.headers["Vary"] = "X-Auth-Token"
         await response(scope, receive, send)
 
     async def _route(self, request: Request) -> Response:
-        parts = [part for part in request.url.path.split("/") if part]
-        base = f"{request.url.scheme}://{request.url.netloc}/v3"
+        parts, base = path_parts(request), f"{base_url(request)}/v3"
         if not parts:
             return json_reply(300, {"versions": {"values": [_version(base)]}})
         if parts[0] != "v3":
