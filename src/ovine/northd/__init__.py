@@ -57,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     flows.datapath_group,
     flows.shared_flows(SHARED),
     sets.address_set,
+    sets.membership,
     sets.port_group,
     sets.port_group_addresses,
     config.global_row,

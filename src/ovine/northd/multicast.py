@@ -12,8 +12,8 @@ from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.northd.flows import datapath_ref
-from ovine.northd.ports import PORT_BINDINGS, PORTS
-from ovine.projection import Names, Target, ref
+from ovine.northd.ports import FLOODED, binding_ref
+from ovine.projection import Names, Target
 
 FLOOD_GROUP, FLOOD_KEY = "_MC_flood", 32768
 UNKNOWN_GROUP, UNKNOWN_KEY = "_MC_unknown", 32769
@@ -22,13 +22,11 @@ GROUPS: Relation[tuple[Uuid, str], sb.MulticastGroup] = Relation("Multicast_Grou
 """By (switch, name)."""
 
 MEMBERS_OF = Index(
-    PORTS,
+    FLOODED,
     lambda port: (
-        ((port.switch, FLOOD_GROUP), *(((port.switch, UNKNOWN_GROUP),) if port.unknown else ()))
-        if port.enabled and port.switched
-        else ()
+        ((port.switch, FLOOD_GROUP), (port.switch, UNKNOWN_GROUP)) if port.unknown else ((port.switch, FLOOD_GROUP),)
     ),
-    "ports by multicast group",
+    "members of multicast groups",
 )
 
 
@@ -36,7 +34,7 @@ MEMBERS_OF = Index(
 def multicast_group(q: Reader, group: tuple[Uuid, str]) -> Iterator[Emit]:
     """A group exists for as long as it has members."""
     switch, name = group
-    members = tuple(ref(PORT_BINDINGS, port.name) for port in q.find_rows(MEMBERS_OF, group))
+    members = tuple(binding_ref(port) for port in q.find(MEMBERS_OF, group))
     key = FLOOD_KEY if name == FLOOD_GROUP else UNKNOWN_KEY
     row = sb.MulticastGroup(datapath=datapath_ref(switch), name=name, tunnel_key=key, ports=members)
     yield GROUPS(group, row)

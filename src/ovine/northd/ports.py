@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, Sticky, rule
 from ovine.model import nb, sb
@@ -16,7 +18,7 @@ from ovine.northd.addresses import Owned, parse_owned
 from ovine.northd.datapaths import requested_key, switch_of
 from ovine.northd.flows import datapath_ref
 from ovine.northd.inputs import BOUND, chassis_called
-from ovine.projection import Names, Target
+from ovine.projection import Names, Target, ref
 
 VIF, LOCALNET, LOCALPORT, VIRTUAL, EXTERNAL = "", "localnet", "localport", "virtual", "external"
 COMPILED = frozenset({VIF, LOCALNET, LOCALPORT})
@@ -46,8 +48,17 @@ class Port:
     problems: tuple[str, ...]
 
 
+class Flooded(NamedTuple):
+    """An enabled port that takes part in switching."""
+
+    switch: Uuid
+    unknown: bool
+
+
 PORTS: Relation[Uuid, Port] = Relation("ports")
 """By the northbound port's uuid."""
+FLOODED: Relation[str, Flooded] = Relation("flooded ports")
+"""By port name: the members of multicast groups, told apart from PORTS so that a group reads names only."""
 PORT_BINDINGS: Relation[str, sb.PortBinding] = Relation("Port_Binding")
 """By logical port name."""
 KEYS: Sticky[tuple[Uuid, str]] = Sticky("port tunnel keys", 1, 2**15 - 1)
@@ -55,13 +66,11 @@ KEYS: Sticky[tuple[Uuid, str]] = Sticky("port tunnel keys", 1, 2**15 - 1)
 STATES: Relation[Uuid, nb.LogicalSwitchPort] = Relation("Logical_Switch_Port")
 """What is written back to the northbound: whether the port is up, and its tag."""
 
-BY_SWITCH = Index(PORTS, lambda port: (port.switch,), "ports by switch")
-
 
 FAULTY = Index(PORTS, lambda port: (port.key,) if port.problems else (), "ports with problems")
 
 
-@rule(over=nb.LogicalSwitchPort, writes=(PORTS, KEYS))
+@rule(over=nb.LogicalSwitchPort, writes=(PORTS, FLOODED, KEYS))
 def port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Reads a port's columns into a Port, and asks for a tunnel key."""
     row = q.row(nb.LogicalSwitchPort, key)
@@ -92,6 +101,8 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
         problems=(*problems, *complaint),
     )
     yield PORTS(key, made)
+    if made.enabled and made.switched:
+        yield FLOODED(made.name, Flooded(switch, unknown))
     yield KEYS.request((switch, made.name), pool=switch, wanted=wanted)
 
 
@@ -129,6 +140,12 @@ def readable(q: Reader, key: Uuid) -> Iterator[Emit]:
     port = q.row(PORTS, key)
     raise ValueError(f"port {port.name}: {'; '.join(port.problems)}")
     yield from ()  # what makes it a generator
+
+
+@lru_cache(maxsize=65536)
+def binding_ref(name: str) -> Uuid:
+    """A reference to the Port_Binding row of a port."""
+    return ref(PORT_BINDINGS, name)
 
 
 def owners_in_order(q: Reader, keys: tuple[Uuid, ...]) -> list[Port]:

@@ -2,13 +2,16 @@
 
 An address set is copied down. A port group becomes one southbound row for each datapath that has ports in it, called
 `<tunnel key>_<name>`, and two address sets, `<name>_ip4` and `<name>_ip6`, of its ports' addresses (ovn-sb(5)).
+
+Groups may have all ports of a cloud, so what a port contributes is a fact of its own: when one port comes, only its own
+facts are worked out, and the rows that they are in are put together from keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from ovine.engine import Emit, Reader, Relation, rule
+from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import KEYS
@@ -18,6 +21,15 @@ from ovine.projection import Names, Target
 ADDRESS_SETS: Relation[str, sb.AddressSet] = Relation("Address_Set")
 PORT_GROUPS: Relation[str, sb.PortGroup] = Relation("Port_Group")
 
+MEMBERS: Relation[tuple[Uuid, Uuid, str], tuple[Uuid, Uuid]] = Relation("members of port groups")
+"""(group, switch, port name); the value is (group, switch)."""
+ADDRESSES: Relation[tuple[Uuid, str, Uuid], tuple[Uuid, int]] = Relation("addresses of port groups")
+"""(group, address, port); the value is (group, IP version)."""
+
+GROUPS_OF = Index(nb.PortGroup, lambda row: row.ports, "port groups by port")
+BY_DATAPATH = Index(MEMBERS, lambda where: (where,), "members of port groups by switch")
+BY_VERSION = Index(ADDRESSES, lambda what: (what,), "addresses of port groups by IP version")
+
 
 @rule(over=nb.AddressSet, writes=(ADDRESS_SETS,))
 def address_set(q: Reader, key: Uuid) -> Iterator[Emit]:
@@ -25,33 +37,40 @@ def address_set(q: Reader, key: Uuid) -> Iterator[Emit]:
     yield ADDRESS_SETS(row.name, sb.AddressSet(name=row.name, addresses=row.addresses))
 
 
-@rule(over=nb.PortGroup, writes=(PORT_GROUPS,))
-def port_group(q: Reader, key: Uuid) -> Iterator[Emit]:
-    row = q.row(nb.PortGroup, key)
-    members: dict[Uuid, list[str]] = {}
-    for lsp in row.ports:
-        port = q.get(PORTS, lsp)
-        if port is not None:
-            members.setdefault(port.switch, []).append(port.name)
-    for switch, ports in members.items():
-        number = q.get(KEYS, switch)
-        if number is not None:
-            name = f"{number}_{row.name}"
-            yield PORT_GROUPS(name, sb.PortGroup(name=name, ports=tuple(sorted(ports))))
+@rule(over=GROUPS_OF, writes=(MEMBERS, ADDRESSES))
+def membership(q: Reader, lsp: Uuid) -> Iterator[Emit]:
+    """What one port contributes to each of its groups."""
+    port = q.get(PORTS, lsp)
+    if port is None:
+        return
+    for group in q.find(GROUPS_OF, lsp):
+        yield MEMBERS((group, port.switch, port.name), (group, port.switch))
+        for owned in port.owned:
+            for ip in owned.ip4:
+                yield ADDRESSES((group, ip, lsp), (group, 4))
+            for ip in owned.ip6:
+                yield ADDRESSES((group, ip, lsp), (group, 6))
+
+
+@rule(over=BY_DATAPATH, writes=(PORT_GROUPS,))
+def port_group(q: Reader, entry: tuple[Uuid, Uuid]) -> Iterator[Emit]:
+    """The part of a group that is on one switch."""
+    group, switch = entry
+    row, number = q.get(nb.PortGroup, group), q.get(KEYS, switch)
+    if row is not None and number is not None:
+        name = f"{number}_{row.name}"
+        members: tuple[tuple[Uuid, Uuid, str], ...] = q.find(BY_DATAPATH, entry)
+        yield PORT_GROUPS(name, sb.PortGroup(name=name, ports=tuple(sorted(port for _, _, port in members))))
 
 
 @rule(over=nb.PortGroup, writes=(ADDRESS_SETS,))
-def port_group_addresses(q: Reader, key: Uuid) -> Iterator[Emit]:
-    row = q.row(nb.PortGroup, key)
-    ip4: set[str] = set()
-    ip6: set[str] = set()
-    for lsp in row.ports:
-        port = q.get(PORTS, lsp)
-        for owned in port.owned if port is not None else ():
-            ip4.update(owned.ip4)
-            ip6.update(owned.ip6)
-    for name, addresses in ((f"{row.name}_ip4", ip4), (f"{row.name}_ip6", ip6)):
-        yield ADDRESS_SETS(name, sb.AddressSet(name=name, addresses=tuple(sorted(addresses))))
+def port_group_addresses(q: Reader, group: Uuid) -> Iterator[Emit]:
+    name = q.row(nb.PortGroup, group).name
+    for version in (4, 6):
+        members: tuple[tuple[Uuid, str, Uuid], ...] = q.find(BY_VERSION, (group, version))
+        addresses = tuple(sorted({address for _, address, _ in members}))
+        row = sb.AddressSet(name=f"{name}_ip{version}", addresses=addresses)
+        yield ADDRESS_SETS(row.name, row)
 
 
 def _key(row: sb.AddressSet | sb.PortGroup, names: Names) -> Hashable:
