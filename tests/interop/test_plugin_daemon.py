@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.daemons import Daemon, run_daemon
-from support.ovsdb import Server, start_server
 
 from ovine.model import cloud, nb
 from ovine.model.base import Uuid
 from ovine.ovsdb import Client, Transaction
+from support.daemons import Daemon, run_daemon
+from support.ovsdb import Server, start_server, until
 
 
 @dataclass
@@ -116,8 +116,7 @@ async def test_a_foreign_change_is_put_back_and_reported_and_a_foreign_row_left_
         await bed.below.transact(transaction)
         await bed.until(lambda: bool(bed.switch(network).ports), "the ports put back")  # type: ignore[union-attr]
         assert bed.switch(foreign) is not None
-        await bed.until(lambda: True, "now")
-        assert "was changed by somebody else; put back" in plugin.messages()
+        await until(lambda: "was changed by somebody else; put back" in plugin.messages(), "the warning")
 
 
 async def test_the_standby_takes_over_and_changes_nothing_it_need_not(bed: Bed) -> None:

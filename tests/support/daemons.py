@@ -80,5 +80,7 @@ def run_daemon(name: str, directory: Path, *arguments: str) -> Iterator[Daemon]:
     try:
         daemon.start()
         yield daemon
+        if daemon.process is not None and daemon.process.poll() is None:
+            assert daemon.command("ovine/audit") == ""
     finally:
         daemon.stop(signal.SIGKILL)
