@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -106,12 +107,24 @@ def test_an_attribute_that_is_not_offered_names_its_extension(alice: Caller) -> 
     assert "extension security-group" in body["NeutronError"]["message"]
 
 
-def test_a_body_over_the_limit_is_refused_unread(cloud: Cloud) -> None:
-    content = b'{"network": {"name": "' + b"x" * (10 << 20) + b'"}}'
+def test_a_client_that_sends_ten_megabytes_reads_why_they_are_refused(cloud: Cloud, alice: Caller) -> None:
+    resident = memory(cloud)
+    reply = alice.post("/v2.0/networks", {"network": {"name": "x" * (10 << 20)}})
+    assert kind_of(reply) == (413, "HTTPRequestEntityTooLarge")
+    assert memory(cloud) - resident < 5 << 20
+
+
+def memory(cloud: Cloud) -> int:
+    """The most that the daemon has ever held, in bytes."""
+    status = Path(f"/proc/{cloud.daemons[0].process.pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def test_a_body_over_the_limit_is_refused_before_it_comes(cloud: Cloud) -> None:
     address = urlsplit(cloud.daemons[0].network)
     head = (
         "POST /v2.0/networks HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-        f"X-Auth-Token: {cloud.user('alice').token}\r\nContent-Length: {len(content)}\r\n\r\n"
+        f"X-Auth-Token: {cloud.user('alice').token}\r\nContent-Length: {10 << 20}\r\n\r\n"
     )
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(head.encode())  # and not one byte of the body

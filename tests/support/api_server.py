@@ -180,7 +180,7 @@ class Cloud:
         def answers() -> bool:
             assert process.poll() is None, log.with_suffix(".out").read_text()
             try:
-                return self.http.get(daemon.identity).status_code == 200
+                return self.http.get(f"{daemon.network}/").status_code == 200
             except httpx.TransportError:
                 return False
 

@@ -41,6 +41,19 @@ class Mtu:
 
 
 @dataclass(frozen=True)
+class KeystoneConfig:
+    """A Keystone that is asked about tokens, instead of the local identity. `url` ends in /v3."""
+
+    url: str
+    username: str
+    password: str
+    project_name: str = "service"
+    user_domain_id: str = "default"
+    project_domain_id: str = "default"
+    cache_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that an operator may choose. Ranges are inclusive "FIRST:LAST" texts in the file."""
 
@@ -63,6 +76,7 @@ class Config:
     """Whether each network gets a `network:distributed` port."""
     integration_bridge: str = "br-int"
     policy_file: str = ""
+    keystone: KeystoneConfig | None = None
 
     def ranges(self, kind: str) -> tuple[tuple[int, int], ...]:
         """The segment numbers that tenants' networks of a tunnel type may get."""
@@ -109,7 +123,9 @@ def load(path: Path | None) -> Config:
 def from_dict(data: dict[str, Any]) -> Config:
     """A configuration from plain values. Raises ConfigError."""
     data = {key: value for key, value in data.items() if key not in OTHERS_TABLES}
-    for section, known in ((data, Config.__dataclass_fields__), (data.get("mtu", {}), Mtu.__dataclass_fields__)):
+    sections = ((data, Config), (data.get("mtu", {}), Mtu), (data.get("keystone", {}), KeystoneConfig))
+    for section, kind in sections:
+        known = kind.__dataclass_fields__
         unknown = sorted(set(section) - set(known)) if isinstance(section, dict) else []
         if unknown:
             raise ConfigError(f"unknown key {unknown[0]!r}; known are: {', '.join(sorted(known))}")

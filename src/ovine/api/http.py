@@ -5,7 +5,9 @@ Tests: tests/api/test_api_bad_input.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +17,10 @@ from starlette.responses import Response
 from ovine.api.errors import http_error
 
 __all__ = ["ClientDisconnect", "Request", "Response", "base_url", "json_reply", "path_parts", "read_body"]
+
+
+_DRAIN_BYTES = 64 << 20
+_DRAIN_SECONDS = 0.3
 
 
 def path_parts(request: Request) -> list[str]:
@@ -35,17 +41,32 @@ def base_url(request: Request) -> str:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The request's body. Raises HttpError 413 as soon as it is known to be larger than `limit` bytes."""
-    message = f"The request body is larger than {limit} bytes."
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise http_error(413, message)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise http_error(413, message)
-        chunks.append(chunk)
+    body = request.stream()
+    chunks, size = [], int(announced) if announced.isascii() and announced.isdigit() else 0
+    if size <= limit:
+        size = 0
+        async for chunk in body:
+            size += len(chunk)
+            if size > limit:
+                break
+            chunks.append(chunk)
+    if size > limit:
+        chunks.clear()
+        await _drain(body)
+        raise http_error(413, f"The request body is larger than {limit} bytes.")
     return b"".join(chunks)
+
+
+async def _drain(body: AsyncIterator[bytes]) -> None:
+    """Takes what the client is still sending, and drops it: many clients read no reply before they have sent all.
+
+    Ends when the body does, when nothing comes for a moment, or when it has become too much.
+    """
+    size = 0
+    with contextlib.suppress(StopAsyncIteration, TimeoutError):
+        while size < _DRAIN_BYTES:
+            size += len(await asyncio.wait_for(anext(body), _DRAIN_SECONDS))
 
 
 def json_reply(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:

@@ -32,8 +32,8 @@ class Authenticator(Protocol):
 
     www_authenticate: str
 
-    def caller(self, token: str) -> Caller | None:
-        """The caller, or None if the token is not valid now."""
+    async def caller(self, token: str) -> Caller | None:
+        """The caller, or None if the token is not valid now. Raises ServiceUnavailable if that can't be known."""
 
 
 class NetworkApi:
@@ -73,7 +73,7 @@ class NetworkApi:
             parts[-1] = parts[-1].removesuffix(".json")
         if not parts:
             return _allow(request, "GET", json_reply(200, {"versions": [_version(base)]}))
-        caller = self._caller(request)
+        caller = await self._caller(request)
         if parts[0] != "v2.0":
             raise errors.http_error(404)
         match parts[1:]:
@@ -87,8 +87,8 @@ class NetworkApi:
                 return await self._resource(request, caller, RESOURCES[collection], rest)
         raise errors.http_error(404)
 
-    def _caller(self, request: Request) -> Caller:
-        caller = self._authenticator.caller(request.headers.get("x-auth-token", ""))
+    async def _caller(self, request: Request) -> Caller:
+        caller = await self._authenticator.caller(request.headers.get("x-auth-token", ""))
         if caller is None:
             raise errors.HttpError(401, "HTTPUnauthorized", "The request you have made requires authentication.")
         return caller

@@ -13,6 +13,7 @@ import logging
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -20,13 +21,15 @@ from starlette.types import ASGIApp
 
 from ovine.api.binding import Host, host_of
 from ovine.api.bodies import configure_library
-from ovine.api.config import Config, load
+from ovine.api.config import load
+from ovine.api.context import Caller
 from ovine.api.env import Env
 from ovine.api.errors import UNAVAILABLE, ServiceUnavailable
 from ovine.api.identity.app import IdentityApi
 from ovine.api.identity.tokens import Tokens
+from ovine.api.keystone import KeystoneAuthenticator
 from ovine.api.policy import Policy
-from ovine.api.server import NetworkApi
+from ovine.api.server import Authenticator, NetworkApi
 from ovine.api.service import Service
 from ovine.api.store import Store
 from ovine.model import cloud, sb
@@ -63,14 +66,20 @@ class LocalAuthenticator:
     """Tokens of the local identity."""
 
     def __init__(self, tokens: Tokens, uri: str) -> None:
-        self.caller = tokens.caller
+        self._tokens = tokens
         self.www_authenticate = f'Keystone uri="{uri}"'
+
+    async def caller(self, token: str) -> Caller | None:
+        return self._tokens.caller(token)
 
 
 async def serve(
     settings: Settings, network: Sequence[socket.socket], identity: Sequence[socket.socket], stopping: asyncio.Event
 ) -> None:
-    """Serves until `stopping`. Raises ConfigError, IdentityError and RemoteError at the start."""
+    """Serves until `stopping`. Raises ConfigError, IdentityError and RemoteError at the start.
+
+    `identity` is empty if a Keystone has the users.
+    """
     config = load(Path(settings.config_file) if settings.config_file else None)
     configure_library(config)
     tls = Tls(*settings.tls) if settings.tls else None
@@ -83,10 +92,19 @@ async def serve(
             stack.push_async_callback(client.close)
         for client in (upper, lower):
             await _patiently_ready(client)
-        tokens = Tokens(Path(settings.identity_file))
-        network_api = _network_api(settings, config, upper, lower, tokens, network[0])
-        identity_api = IdentityApi(tokens, lambda host: _endpoints(settings, host, network[0], identity[0]))
-        await _run([(network_api, network), (identity_api, identity)], stopping)
+        services: list[tuple[ASGIApp, Sequence[socket.socket]]] = []
+        authenticator: Authenticator
+        if config.keystone is not None:
+            authenticator = keystone = KeystoneAuthenticator(config.keystone)
+            stack.push_async_callback(keystone.close)
+        else:
+            tokens = Tokens(Path(settings.identity_file))
+            endpoints = partial(_endpoints, settings, network[0], identity[0])
+            services.append((IdentityApi(tokens, endpoints), identity))
+            authenticator = LocalAuthenticator(tokens, settings.identity_url or endpoints("127.0.0.1")["identity"])
+        service = Service(Store(upper), Policy(config.policy_file), Env(config, lambda: _hosts(lower)))
+        services.append((NetworkApi(service, authenticator, config.max_body_bytes), network))
+        await _run(services, stopping)
 
 
 async def _patiently_ready(client: Client) -> None:
@@ -97,20 +115,13 @@ async def _patiently_ready(client: Client) -> None:
         _log.warning("serving without a database: %s", error)
 
 
-def _network_api(
-    settings: Settings, config: Config, upper: Client, lower: Client, tokens: Tokens, bound: socket.socket
-) -> NetworkApi:
-    def hosts() -> Iterable[Host]:
-        if not lower.connected:
-            raise ServiceUnavailable(reason=UNAVAILABLE)
-        return [host_of(chassis) for chassis in lower.replica.rows(sb.Chassis).values()]
-
-    service = Service(Store(upper), Policy(config.policy_file), Env(config, hosts))
-    uri = settings.identity_url or _url(bound.getsockname()[0], bound, "")
-    return NetworkApi(service, LocalAuthenticator(tokens, uri), config.max_body_bytes)
+def _hosts(southbound: Client) -> Iterable[Host]:
+    if not southbound.connected:
+        raise ServiceUnavailable(reason=UNAVAILABLE)
+    return [host_of(chassis) for chassis in southbound.replica.rows(sb.Chassis).values()]
 
 
-def _endpoints(settings: Settings, host: str, network: socket.socket, identity: socket.socket) -> dict[str, str]:
+def _endpoints(settings: Settings, network: socket.socket, identity: socket.socket, host: str) -> dict[str, str]:
     return {
         "identity": settings.identity_url or _url(host, identity, "/v3"),
         "network": settings.network_url or _url(host, network, ""),

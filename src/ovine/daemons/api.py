@@ -54,14 +54,16 @@ class _Api:
 
         path = parsed.value("config")
         try:
-            load(Path(path) if path else None)
-            users.load(_identity_file(parsed))
+            local = load(Path(path) if path else None).keystone is None
+            if local:
+                users.load(_identity_file(parsed))
         except (ConfigError, users.IdentityError) as error:
             raise OptionError(str(error)) from None
         if not 1 <= parsed.number("workers", 1) <= 64:
             raise OptionError("--workers: a number from 1 to 64")
         self.network = _listen(parsed.get("bind", "127.0.0.1:9696"))
-        self.identity = _listen(parsed.get("identity-bind", "127.0.0.1:5000"))
+        if local:
+            self.identity = _listen(parsed.get("identity-bind", "127.0.0.1:5000"))
 
     async def main(self, context: Context) -> None:
         from ovine.api.worker import serve

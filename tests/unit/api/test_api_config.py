@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,17 @@ def test_the_largest_mtu_leaves_room_for_the_tunnel(mtu: dict[str, Any], kind: s
 def test_a_wrong_setting_is_refused_by_name(data: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         from_dict(data)
+
+
+def test_the_settings_in_the_documentation_are_the_defaults_or_examples_that_work() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    config = from_dict(tomllib.loads(blocks[0]))
+    examples = {"vlan_ranges": Config().vlan_ranges, "mtu": Config().mtu}
+    assert dataclasses.replace(config, **examples) == Config()
+    shown = set(tomllib.loads(blocks[0])) | {"keystone"}
+    assert shown == {field.name for field in dataclasses.fields(Config)}
+    assert from_dict(tomllib.loads(blocks[1])).keystone is not None
 
 
 def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
