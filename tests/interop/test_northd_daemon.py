@@ -206,6 +206,39 @@ async def test_a_recompute_changes_no_row(bed: NorthdBed, daemon: Daemon) -> Non
     assert await dump(bed.below, sb.DATABASE) == before
 
 
+async def test_a_restarted_database_is_caught_up_with(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.sync()
+    before = await dump(bed.below, sb.DATABASE)
+    daemon.command("inc-engine/clear-stats")
+    for number, server in enumerate((bed.below, bed.above, bed.below)):
+        server.restart()
+        bed.nbctl("--wait=sb", "lsp-add", "s1", f"late{number}")
+    after = await dump(bed.below, sb.DATABASE)
+    kept = {key: row for key, row in before.items() if isinstance(row, sb.PortBinding | sb.DatapathBinding)}
+    assert kept.items() <= after.items()
+    assert {row.logical_port for row in after.values() if isinstance(row, sb.PortBinding)} == {
+        *("p1", "p2", "late0", "late1", "late2")
+    }
+    assert daemon.command("inc-engine/show-stats", "engine", "recompute").strip() == "0", "the keys agree"
+
+
+async def test_rows_of_hosts_are_left_alone(bed: NorthdBed, daemon: Daemon) -> None:
+    async with replica(bed.below, sb.DATABASE) as below:
+        await add_host(below, "h1", nb_cfg=0)
+        transaction = Transaction()
+        transaction.insert(sb.IGMPGroup(address="224.1.1.1"))
+        transaction.insert(sb.ControllerEvent(event_type="empty_lb_backends", seq_num=1))
+        transaction.insert(sb.ServiceMonitor(ip="10.0.0.1", port=80, protocol="tcp", logical_port="p1"))
+        await below.transact(transaction)
+        tables = (sb.IGMPGroup, sb.ControllerEvent, sb.ServiceMonitor, sb.Chassis, sb.ChassisPrivate, sb.Encap)
+        before = {table: dict(below.replica.rows(table)) for table in tables}
+        make_switch(bed)
+        bed.nbctl("--wait=sb", "ls-del", "s1")
+        await below.barrier()
+        assert {table: dict(below.replica.rows(table)) for table in tables} == before
+
+
 def test_exit_is_answered_though_both_databases_are_gone(bed: NorthdBed) -> None:
     with bed.ours() as daemon:
         until_status(daemon, "active")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ovine import northd
@@ -11,6 +13,7 @@ from ovine.model.base import StrMap
 from ovine.northd import config, datapaths, flows, gaps, learned, multicast, ports, sets
 from ovine.northd.config import Reached, progress
 from ovine.northd.flows import FLOWS
+from ovine.northd.pipeline import STAGES
 from support.northd import Northbound, compiled, row_uuid
 
 PORT = "addresses='0a:00:00:00:00:01 10.0.0.1'"
@@ -102,6 +105,30 @@ def test_a_scope_of_one_switch_needs_no_group() -> None:
     assert all(row.logical_dp_group is not None for row in engine.rows(FLOWS).values())
     after(northbound, engine, "delete s2")
     assert engine.rows(FLOWS) == one
+
+
+def test_flows_that_only_the_ports_own_host_needs_say_so(northbound: Northbound) -> None:
+    """A wrong tag would hide a flow from a host that needs it: only matches on the very port may have one."""
+    northbound.apply("port s1 off enabled=false\nport s1 any addresses=unknown\nport s1 ln type=localnet")
+    for row in compiled(northbound).rows(FLOWS).values():
+        named = re.match(r'(inport|outport) == "(\w+)"', row.match)
+        if named is None or named[2] == "none":
+            assert not row.tags, row.match
+        else:
+            assert row.tags == {"in_out_port": named[2]}
+            assert (named[1] == "inport") == (row.pipeline == "ingress")
+            assert "||" not in row.match.partition("(")[0], "the port must be required"
+
+
+def test_flows_say_where_they_come_from(northbound: Northbound) -> None:
+    engine = compiled(northbound)
+    stages = {(stage.pipeline, stage.table): stage.name for stage in STAGES}
+    for key, row in engine.rows(FLOWS).items():
+        assert row.external_ids["stage-name"] == stages[row.pipeline, row.table_id]
+        assert row.external_ids["source"]
+        assert engine.origins(FLOWS, key)
+    hints = {row.external_ids["stage-hint"] for row in engine.rows(FLOWS).values() if "stage-hint" in row.external_ids}
+    assert hints == {row_uuid(f"port {name}")[:8] for name in ("p1", "p2", "q1")}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
