@@ -31,11 +31,12 @@ def plan(replica: Replica, presence: Presence, claims: Mapping[Uuid, Claim], pro
     txn = Transaction()
     ours = _chassis(txn, replica, presence)
     _chassis_private(txn, replica, presence.name, ours, progress)
-    for uuid, row in replica.rows(sb.PortBinding).items():
-        claim = claims.get(uuid)
-        if claim is not None:
-            _bind(txn, replica, row, claim, ours, up=(uuid, claim) in progress.installed)
-        elif row.chassis == ours:
+    for uuid, claim in claims.items():
+        claimed = replica.get(sb.PortBinding, uuid)
+        if claimed is not None:
+            _bind(txn, replica, claimed, claim, ours, up=(uuid, claim) in progress.installed)
+    for row in replica.index(sb.PortBinding, "chassis").find(ours):
+        if row.uuid not in claims:
             _release(txn, row)
     return txn
 
