@@ -243,7 +243,9 @@ class Client:
             attempt += 1
             self.remote = remote.text
             try:
-                link = await asyncio.wait_for(self._connect(remote), CONNECT_TIMEOUT)
+                # Not wait_for: it may lose a cancellation that comes just as the attempt fails.
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    link = await self._connect(remote)
             except TimeoutError:
                 self._note(f"no connection within {CONNECT_TIMEOUT:g} s")
             except OSError as error:
