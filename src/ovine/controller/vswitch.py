@@ -96,8 +96,7 @@ def _settle_bridge(txn: Transaction, bridge: vs.Bridge, config: Config) -> None:
 
 def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapping[TunnelKey, StrMap]) -> None:
     missing = dict(wanted)
-    for port, interface in _marked(replica, bridge, CHASSIS_ID):
-        key = _key_of(port, interface, missing)
+    for port, interface, key in _matched(list(_marked(replica, bridge, CHASSIS_ID)), wanted):
         if key is None:
             txn.mutate(vs.Bridge, bridge.uuid, "ports", "delete", port.uuid)
             continue
@@ -112,13 +111,26 @@ def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapp
         _add_port(txn, bridge, name, key.type, options, StrMap({CHASSIS_ID: key.text}))
 
 
-def _key_of(port: vs.Port, interface: vs.Interface, wanted: Mapping[TunnelKey, StrMap]) -> TunnelKey | None:
-    """Which wanted tunnel a port is; one that an older controller made, without a local address, is taken over."""
-    name, remote, local = parse_chassis_id(port.external_ids[CHASSIS_ID])
-    for key in wanted:
-        if (key.chassis, key.remote_ip, key.type) == (name, remote, interface.type) and local in ("", key.local_ip):
-            return key
-    return None
+def _matched(
+    there: list[tuple[vs.Port, vs.Interface]], wanted: Mapping[TunnelKey, StrMap]
+) -> list[tuple[vs.Port, vs.Interface, TunnelKey | None]]:
+    """Which wanted tunnel each port is to be.
+
+    A port with another local address, or without one as older controllers made them, becomes one that nobody is yet:
+    then no OpenFlow port changes, and no packet is lost.
+    """
+    free = dict.fromkeys(wanted)
+    chosen: dict[Uuid, TunnelKey] = {}
+    for exact in (True, False):
+        for port, interface in there:
+            name, remote, local = parse_chassis_id(port.external_ids[CHASSIS_ID])
+            for key in free if port.uuid not in chosen else ():
+                same = (key.chassis, key.remote_ip, key.type) == (name, remote, interface.type)
+                if same and (key.local_ip == local or not exact):
+                    chosen[port.uuid] = key
+                    del free[key]
+                    break
+    return [(port, interface, chosen.get(port.uuid)) for port, interface in there]
 
 
 def _marked(replica: Replica, bridge: vs.Bridge, mark: str) -> Iterator[tuple[vs.Port, vs.Interface]]:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ovine.daemons import collector
 from ovine.daemons.options import flag, valued
 from ovine.daemons.service import Context, DaemonSpec, run_daemon
 
@@ -95,6 +96,7 @@ class Controller:
             "flows": self._write_flows,
             "southbound": self._write_southbound,
             "local": self._write_local,
+            "collector": collector.tend,
         }
         tasks = [asyncio.create_task(_forever(loop), name=name) for name, loop in loops.items()]
         try:
@@ -197,7 +199,8 @@ class Controller:
         self._report()
         if self.settled:
             self._note_moment()
-        for event in (self._wake_flows, self._wake_southbound, self._wake_local):
+        # In this order: a claim is short, and on its way while flows are encoded.
+        for event in (self._wake_southbound, self._wake_flows, self._wake_local):
             event.set()
 
     @property
@@ -372,8 +375,7 @@ class Controller:
             return
         txn = southbound.plan(client.replica, presence, self.engine.rows(CLAIMS), self.progress)
         self.services.add_learned(txn, client.replica)
-        if txn:
-            await self._send(client, txn, self._wake_southbound)
+        await self._send(client, txn, self._wake_southbound)
 
     async def _write_local(self) -> None:
         from ovine.controller import vswitch
@@ -383,8 +385,7 @@ class Controller:
         if self.settings is None or not self._at_rest or not self.local.connected:
             return
         txn = vswitch.plan(self.local.replica, self.settings, self._wanted() if self._ever_settled else None)
-        if txn:
-            await self._send(self.local, txn, self._wake_local)
+        await self._send(self.local, txn, self._wake_local)
 
     def _wanted(self) -> Any:
         from ovine.controller.local import CLAIMS
@@ -406,10 +407,12 @@ class Controller:
         )
 
     async def _send(self, client: Client, txn: Transaction, again: asyncio.Event) -> None:
+        """Commits a plan; an empty one says that there is nothing wrong any more."""
         from ovine.ovsdb import NotConnected, TransactionError
 
         try:
-            await client.transact(txn)
+            if txn:
+                await client.transact(txn)
             self.writers_failed.pop(client.name, None)
         except TransactionError as error:
             if self.writers_failed.get(client.name) != str(error):
@@ -465,6 +468,7 @@ class Controller:
         differences = self.engine.differences(fresh)
         self.engine = fresh
         self.recomputes += 1
+        collector.start_over()  # the old engine is one great cycle
         if self.link is not None:
             from ovine.controller.flows import FLOWS
 
