@@ -22,7 +22,8 @@ import uuid as uuids
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from ovine.engine import Engine, Relation
 from ovine.model.base import Column, Map, Row, Uuid
@@ -50,10 +51,16 @@ class Ref(str):
     key: Hashable
 
 
+_REFS: WeakValueDictionary[tuple[Relation[Any, Any], Hashable], Ref] = WeakValueDictionary()
+"""One object for all who refer to the same row: sets of thousands are made again whenever one member comes or goes."""
+
+
 def ref(relation: Relation[Any, Any], key: Hashable) -> Uuid:
     """The uuid, not known yet, of the row that `relation` has under `key`."""
-    made = Ref(f"ref:{relation.name}:{key!r}")
-    made.relation, made.key = relation, key
+    made = _REFS.get((relation, key))
+    if made is None:
+        made = _REFS[relation, key] = Ref(f"ref:{relation.name}:{key!r}")
+        made.relation, made.key = relation, key
     return Uuid(made)
 
 
@@ -91,6 +98,8 @@ class Actual:
         self.dirty: dict[Hashable, None] = {}
         self.expected: set[Hashable] = set()
         """Keys whose difference is due to us: the engine changed its mind."""
+        self.real: dict[str, Uuid] = {}
+        """Uuids of rows that were referred to and are there, by reference; kept in step with `uuid_of`."""
 
     def identify(self, uuid: Uuid, key: Hashable | None) -> None:
         """Records that the row `uuid` now has this natural key."""
@@ -100,7 +109,7 @@ class Actual:
         if key is not None:
             self.key_of[uuid] = key
             self.dirty[key] = None
-            holder = self.uuid_of.setdefault(key, uuid)
+            holder = self.uuid_of.setdefault(key, uuid)  # no reference to a row that is new can be in `real`
             if holder != uuid:
                 self.surplus.setdefault(key, set()).add(uuid)
 
@@ -110,6 +119,7 @@ class Actual:
         surplus.discard(uuid)
         if self.uuid_of.get(key) == uuid:
             del self.uuid_of[key]
+            self.real.pop(ref(self.target.relation, key), None)
             if surplus:
                 heir = min(surplus)
                 surplus.discard(heir)
@@ -240,19 +250,31 @@ class Projection:
 
     def _resolve(self, column: Column, value: Any) -> Any:
         if isinstance(value, tuple):
-            found = {self._real(v) for v in value} - {None}
+            found = self._all_real(value)
             return tuple(sorted(found)) if len(found) >= column.min else None
         if isinstance(value, Map):
             pairs = ((k, self._real(v)) for k, v in value.items())
             return Map({k: v for k, v in pairs if v is not None})
         return self._real(value)
 
+    def _all_real(self, values: tuple[Any, ...]) -> set[Uuid]:
+        """The uuids of a whole set. Of a big one nearly all have been found before, so those cost next to nothing."""
+        first = values[0] if values else None
+        known = self._by_relation[first.relation].real if isinstance(first, Ref) else {}
+        found = set(map(known.get, values))
+        if None in found:
+            found.update(self._real(value) for value in values if value not in known)
+            found.discard(None)
+        return cast("set[Uuid]", found)
+
     def _real(self, value: Any) -> Any:
         if not isinstance(value, Ref):
             return value
         actual = self._by_relation[value.relation]
         found = actual.uuid_of.get(value.key)
-        if found is None and value.key in self._engine.rows(value.relation):
+        if found is not None:
+            actual.real[value] = found
+        elif value.key in self._engine.rows(value.relation):
             found = self._new_uuid(actual, value.key)
         return found
 

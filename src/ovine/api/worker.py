@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -135,6 +136,7 @@ def _url(host: str, bound: socket.socket, path: str) -> str:
 
 async def _run(services: Iterable[tuple[ASGIApp, Sequence[socket.socket]]], stopping: asyncio.Event) -> None:
     servers = [(_server(app), sockets) for app, sockets in services]
+    gc.freeze()  # the libraries are large, and would be walked in the midst of requests
     tasks = [asyncio.create_task(server.serve(list(sockets))) for server, sockets in servers]
     ended = asyncio.create_task(stopping.wait())
     try:

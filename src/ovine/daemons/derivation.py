@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from ovine.daemons import statistics
+from ovine.daemons import collector, statistics
 from ovine.daemons.unixctl import Commands
 from ovine.engine import Engine, Failure
 from ovine.model.base import Row
@@ -211,6 +211,7 @@ class Derivation:
             writer.projection.use(engine)
             writer.wake()
         self._wake.set()
+        collector.start_over()  # the old engine is one great cycle
 
     def register(self, commands: Commands) -> None:
         """Adds the control commands that every compiler answers: what fails, how much ran, and a recompute."""
@@ -232,7 +233,7 @@ class Derivation:
     async def run(self) -> None:
         """Computes and writes for ever; to be cancelled. Raises what a writer raises."""
         tasks = [asyncio.create_task(writer.run()) for writer in self.writers]
-        tasks.append(asyncio.create_task(self._compute()))
+        tasks += [asyncio.create_task(self._compute()), asyncio.create_task(collector.tend())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

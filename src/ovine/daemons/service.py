@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ovine import __version__
+from ovine.daemons import collector, paths, process, vlog
 from ovine.daemons import options as opts
-from ovine.daemons import paths, process, vlog
 from ovine.daemons.context import CannotStart, Context, DaemonSpec, Ending, TlsOptions
 from ovine.daemons.pidfile import AlreadyRunning, Pidfile, acquire
 from ovine.daemons.syslog_sink import SyslogSink
@@ -175,6 +175,7 @@ class _Daemon:
         self._log.info("%s (Ovine %s) started", self._program, __version__)
         main = asyncio.ensure_future(_awaited(self._spec.main(context)))
         await asyncio.sleep(0)  # `main` runs up to where it first waits
+        collector.start()
         fault = _fault(main)
         if isinstance(fault, CannotStart):
             raise fault
