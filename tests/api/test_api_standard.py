@@ -61,6 +61,12 @@ def test_if_match_refuses_a_change_of_another_revision(alice: Caller, network: A
     assert status == 412
 
 
+def test_a_put_that_changes_nothing_is_no_new_revision(alice: Caller, network: Any) -> None:
+    assert alice.change("network", network["id"], name="standard", description="d") == network
+    assert alice.put(f"/v2.0/networks/{network['id']}", {"network": {}})[0] == 200
+    assert alice.show("network", network["id"]) == network
+
+
 FILTERS = {
     "name=standard": True,
     "name=other&name=standard": True,

@@ -77,10 +77,6 @@ def pool_text(version: int, pool: Pool) -> str:
     return f"{text_of(version, pool[0])}-{text_of(version, pool[1])}"
 
 
-def in_pools(pools: Iterable[Pool], number: int) -> bool:
-    return any(low <= number <= high for low, high in pools)
-
-
 def eui64(net: Net, mac: str) -> str:
     """The address that a host with this MAC forms by SLAAC in a /64 (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))

@@ -78,14 +78,6 @@ class Draft:
             if isinstance(new, table) and getattr(new, column) == value:
                 yield new
 
-    def rows(self, table: type[R]) -> Iterator[R]:
-        for row in self._replica.rows(table).values():
-            if row.uuid not in self._deleted:
-                yield cast(R, self._changed.get(row.uuid, row))
-        for new in self._inserted.values():
-            if isinstance(new, table):
-                yield new
-
     def subnets_of(self, network: Uuid) -> list[Subnet]:
         """In the order in which they were made; those of one second in the order of their addresses."""
         return sorted(self.find(Subnet, "network", network), key=_age)
@@ -134,25 +126,30 @@ class Draft:
         return self.insert(msgspec.structs.replace(row, **times))
 
     def update(self, row: R, **columns: Any) -> R:
-        """Changes a resource, and bumps its revision once."""
-        if row.uuid in self._inserted:
-            made = msgspec.structs.replace(cast(R, self._inserted[row.uuid]), **columns)
-            self._inserted[row.uuid] = made
-            return made
-        seen = self._replica.get(type(row), row.uuid)
-        now = self._changed.get(row.uuid, seen)
-        if now is None or seen is None:
-            raise KeyError(row.uuid)
-        if not isinstance(row, IPAllocation):
-            columns |= {"revision_number": cast(Standard, seen).revision_number + 1, "updated_at": self.now}
-        made = msgspec.structs.replace(cast(R, now), **columns)
-        self._changed[row.uuid] = made
-        self._note(made)
-        return made
+        """Changes a row, and bumps its revision once; nothing happens if it has these values already."""
+        now = self._now(row)
+        if all(getattr(now, name) == value for name, value in columns.items()):
+            return now
+        return self._replace(now, columns)
 
     def touch(self, row: R) -> R:
         """Bumps a resource's revision because of a change in what belongs to it."""
-        return self.update(row)
+        return self._replace(self._now(row), {})
+
+    def _now(self, row: R) -> R:
+        now = self.get(type(row), row.uuid)
+        if now is None:
+            raise KeyError(row.uuid)
+        return now
+
+    def _replace(self, now: R, columns: dict[str, Any]) -> R:
+        seen = self._replica.get(type(now), now.uuid)
+        if seen is not None and not isinstance(now, IPAllocation):
+            columns |= {"revision_number": cast(Standard, seen).revision_number + 1, "updated_at": self.now}
+        made = msgspec.structs.replace(now, **columns)
+        (self._inserted if seen is None else self._changed)[made.uuid] = made
+        self._note(made)
+        return made
 
     def delete(self, row: Row) -> None:
         """Deletes a row. What refers to it must be changed too.

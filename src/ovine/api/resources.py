@@ -141,7 +141,7 @@ SUBNET = _resource(subnet, Subnet)
 PORT = _resource(port, Port)
 RESOURCES: Mapping[str, Resource] = {r.collection: r for r in (NETWORK, SUBNET, PORT)}
 
-TAGS_RULE = 255
+MAX_TAG = 255
 """The longest tag, in characters."""
 
 is_set = validators.is_attr_set

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from ovine.api.draft import Draft
 from ovine.api.errors import ServiceUnavailable
-from ovine.model.base import Row, Uuid
+from ovine.model.base import Row
 from ovine.model.cloud import IPAllocation, Network, Port, Subnet
 from ovine.ovsdb import Client, Replica, TransactionError
 
@@ -55,9 +55,6 @@ class Store:
     @property
     def replica(self) -> Replica:
         return self._client.replica
-
-    def rows(self, table: type[R]) -> Mapping[Uuid, R]:
-        return self.replica.rows(table)
 
     async def refresh(self) -> None:
         """Everything committed before this call is visible after it."""

@@ -11,7 +11,7 @@ from neutron_lib.api import validators
 
 from ovine.api.draft import Draft
 from ovine.api.errors import TagNotFound, bad_request
-from ovine.api.resources import TAGS_RULE
+from ovine.api.resources import MAX_TAG
 from ovine.model.base import Row
 from ovine.model.cloud import Network
 
@@ -20,7 +20,7 @@ def parse(body: Any) -> tuple[str, ...]:
     """The tags of a PUT body. Raises HttpError."""
     if not isinstance(body, dict) or "tags" not in body:
         raise bad_request("Invalid tags body")
-    reason = validators.validate_list_of_unique_strings(body["tags"], TAGS_RULE)
+    reason = validators.validate_list_of_unique_strings(body["tags"], MAX_TAG)
     if reason:
         raise bad_request(f"Invalid input for tags. Reason: {reason}.")
     return tuple(sorted(body["tags"]))
@@ -28,10 +28,8 @@ def parse(body: Any) -> tuple[str, ...]:
 
 def check(tag: str) -> str:
     """One tag of a path. Raises HttpError."""
-    if not tag or len(tag) > TAGS_RULE or "," in tag or "\0" in tag:
-        raise bad_request(
-            f"Invalid input for tags. Reason: '{tag[:60]}' is not a tag of at most {TAGS_RULE} characters."
-        )
+    if not tag or len(tag) > MAX_TAG or "," in tag or "\0" in tag:
+        raise bad_request(f"Invalid input for tags. Reason: '{tag[:60]}' is not a tag of at most {MAX_TAG} characters.")
     return tag
 
 

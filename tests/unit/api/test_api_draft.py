@@ -73,6 +73,14 @@ def test_a_changed_row_is_guarded_by_the_revision_that_was_seen(draft: Draft) ->
     assert txn.operations[1]["row"] == {"name": "o", "revision_number": 5, "updated_at": "2026-01-01T00:00:00Z"}
 
 
+def test_an_update_to_the_same_values_is_none_but_a_touch_is_one(draft: Draft) -> None:
+    network = get(draft, Network, NET)
+    assert draft.update(network, name="n", segmentation_id=1) == network
+    assert not draft.transaction()
+    assert draft.touch(network).revision_number == 5
+    assert operations(draft) == [("wait", "Network"), ("update", "Network")]
+
+
 def test_what_is_only_relied_on_is_guarded_and_not_changed(draft: Draft) -> None:
     draft.rely(get(draft, Subnet, SUB))
     assert not draft.transaction()
