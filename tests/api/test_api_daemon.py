@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,43 @@ def test_without_its_database_the_api_says_so_and_recovers(cloud: Cloud) -> None
     finally:
         cloud.cloud_db.start()
     wait_until(lambda: alice.get(f"/v2.0/networks/{network['id']}")[0] == 200, "the API serves again")
+
+
+def test_what_was_acknowledged_outlives_kill_9_of_the_database(cloud: Cloud) -> None:
+    admin = cloud.user("admin")
+    network = admin.make("network", name="survivor")["id"]
+    admin.make("subnet", network_id=network, ip_version=4, cidr="10.66.0.0/20")
+    stop = threading.Event()
+
+    def create() -> tuple[list[str], set[int]]:
+        made, seen = [], set()
+        while not stop.is_set():
+            status, body = admin.post("/v2.0/ports", {"port": {"network_id": network}})
+            seen.add(status)
+            if status == 201:
+                made.append(body["port"]["id"])
+        return made, seen
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = [pool.submit(create) for _ in range(4)]
+        try:
+            for expected in (40, 80):
+                wait_until(lambda expected=expected: ports_of(cloud) > expected, f"{expected} ports")  # type: ignore[misc]
+                cloud.cloud_db.restart()
+        finally:
+            stop.set()
+    made = {uuid for part in parts for uuid in part.result()[0]}
+    assert set().union(*(part.result()[1] for part in parts)) <= {201, 503}
+    wait_until(lambda: admin.get("/v2.0/networks")[0] == 200, "the API serves again")
+    stored = admin.list("port", f"network_id={network}")
+    assert made <= {port["id"] for port in stored}
+    addresses = [address["ip_address"] for port in stored for address in port["fixed_ips"]]
+    assert len(addresses) == len(set(addresses)) == len(stored)
+
+
+def ports_of(cloud: Cloud) -> int:
+    status, body = cloud.user("admin").get("/v2.0/ports?fields=id")
+    return len(body["ports"]) if status == 200 else 0
 
 
 def refused(*words: str) -> str:
