@@ -1,11 +1,13 @@
 """What holds for every test: when it is over, incremental state equals a recompute.
 
 Each engine that a test made in its own process is compared with a computation from nothing, and each lab that is up is
-asked to do the same in all of its daemons (`ovine/audit`). `support.daemons` asks the daemons that it ran when they end.
+asked to do the same in all of its daemons (`ovine/audit`, to which a controller answers with what its switch holds, too;
+so what is under way gets a moment to arrive). `support.daemons` asks the daemons that it ran when they end.
 """
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 
 from ovine.engine import Engine
 
+SETTLED = 10.0
+"""Seconds after which what was under way must have arrived."""
 _labs: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -33,7 +37,10 @@ def incremental_equals_recompute(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         engine.log = None
         assert engine.audit() == []
     for lab in list(_labs):
-        assert differences_in(lab) == []
+        deadline = time.monotonic() + SETTLED
+        while (differences := differences_in(lab)) and time.monotonic() < deadline:
+            lab.sync()
+        assert differences == []
 
 
 def differences_in(lab: Any) -> list[str]:

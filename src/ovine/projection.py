@@ -10,8 +10,8 @@ Invariants:
 - A row that is there keeps its uuid; a row with the same natural key made by another program is taken over.
 - Rows whose natural key is None belong to others and are never touched; nor are columns that a Target does not name.
 - Foreign changes of owned columns are put back, and said so in `put_back`.
-- `plan` has no memory of what it sent: a key stays dirty until it is seen to be equal. Only one transaction may be
-  under way at a time, and its own changes must have reached the replica before `plan` is called again.
+- A key stays dirty until it is seen to be equal, whatever was sent. Only one transaction may be under way at a time,
+  its own changes must have reached the replica before `plan` is called again, and if it fails `lost` is to be called.
 
 Tests: tests/interop/test_projection.py.
 """
@@ -97,7 +97,9 @@ class Actual:
         self.touched: dict[Uuid, None] = {}
         self.dirty: dict[Hashable, None] = {}
         self.expected: set[Hashable] = set()
-        """Keys whose difference is due to us: the engine changed its mind."""
+        """Keys whose difference is due to us: the engine changed its mind, and that has not been sent yet."""
+        self.sent: list[Hashable] = []
+        """Keys of the last plan."""
         self.real: dict[str, Uuid] = {}
         """Uuids of rows that were referred to and are there, by reference; kept in step with `uuid_of`."""
 
@@ -170,17 +172,24 @@ class Projection:
         """What has to be written for the target to equal the derived rows; empty (false) when it does."""
         for actual in self._actual:
             self._look(actual)
+            actual.sent.clear()
         transaction = Transaction()
         for actual in self._actual:
             for key in list(actual.dirty):
                 if self._write(transaction, actual, key):
                     if self._settled and key not in actual.expected:
                         self._report(actual, key)
+                    actual.sent.append(key)
                 else:
                     del actual.dirty[key]
-                    actual.expected.discard(key)
+                actual.expected.discard(key)
         self._settled = True
         return transaction
+
+    def lost(self) -> None:
+        """The transaction planned last was not done: what it was to change is still our own difference."""
+        for actual in self._actual:
+            actual.expected.update(actual.sent)
 
     def _look(self, actual: Actual) -> None:
         """Finds out what changed on both sides."""
@@ -194,7 +203,6 @@ class Projection:
 
     def _report(self, actual: Actual, key: Hashable) -> None:
         self.put_back_count += 1
-        actual.expected.add(key)  # said once, however often the write has to be tried
         self.put_back.append(f"{actual.target.table.spec.name} {key!r} was changed by somebody else; put back")
 
     def _write(self, transaction: Transaction, actual: Actual, key: Hashable) -> bool:

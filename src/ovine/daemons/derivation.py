@@ -96,11 +96,12 @@ class Writer:
                 await self.client.transact(transaction)
                 self.error = None
         except TransactionError as error:
+            self.projection.lost()
             self._refused(error)
             await asyncio.sleep(RETRY)
             self._wake.set()
         except NotConnected:
-            return  # on_state wakes us when the connection is back
+            self.projection.lost()  # on_state wakes us when the connection is back
         else:
             self._written()
 
