@@ -71,6 +71,23 @@ async def test_the_standby_takes_over_without_changing_a_row(bed: NorthdBed) -> 
             after = await dump(bed.below, sb.DATABASE)
             assert identities(before).items() <= identities(after).items()
             assert two.failures() == []
+            assert two.command("inc-engine/show-stats", "engine", "recompute").strip() == "1", "only at its start"
+
+
+async def test_a_standby_that_chose_other_keys_than_the_active_one_uses_those_of_the_active_one(bed: NorthdBed) -> None:
+    """OVN's northd gives the next key, ours the lowest: they disagree as soon as a port was deleted."""
+    with bed.debians() as theirs:
+        bed.sync()
+        with bed.ours() as daemon:
+            until_status(daemon, "standby")
+            bed.nbctl("--wait=sb", "lsp-del", "p0", "--", "ls-del", "s2", "--", "lsp-add", "s3", "first")
+            bed.nbctl("--wait=sb", "ls-add", "s4", "--", "lsp-add", "s3", "second")
+            before = await dump(bed.below, sb.DATABASE)
+            theirs.kill()
+            until_status(daemon, "active")
+            bed.sync()
+            assert identities(await dump(bed.below, sb.DATABASE)) == identities(before)
+            assert daemon.command("inc-engine/show-stats", "engine", "recompute").strip() == "2", "it disagreed"
 
 
 async def test_a_restart_changes_no_row(bed: NorthdBed) -> None:

@@ -3,8 +3,9 @@
     ovine northd --ovnnb-db=REMOTES --ovnsb-db=REMOTES [--dry-run]
 
 Several may run; the one that holds the OVSDB lock `ovn_northd` of the southbound database works, be it ours or OVN's.
-The others stand by, with their replicas filled and fed to their engines, but do not compute: when the lock comes, the
-tunnel keys that are in use are read from the southbound first, so that taking over changes nothing.
+The others stand by: they compute like the active one, from the same input and with the tunnel keys that they found in
+the southbound, but write nothing. When the lock comes, what they have is right unless the active one chose other tunnel
+keys meanwhile; then they start again from those, so that taking over changes nothing.
 
 Every southbound transaction asserts the lock, so that one who has lost it unawares cannot write.
 Tests: tests/interop/test_northd_daemon.py, tests/interop/test_northd_takeover.py.
@@ -94,24 +95,33 @@ class Northd:
 
     def _look(self) -> None:
         """Takes over, or stands back, as connections and lock say."""
-        if self.above.connected and self.below.connected:
-            self._met = True
+        started = False
+        if not self._met and self.above.connected and self.below.connected:
+            self._met = started = True
+            self._start_from_southbound()
         active = self._met and self.below.connected and self.below.lock_held and not self.paused
         if active and not self.active:
-            self._take_over()
+            if not started:
+                self._take_over()
+            self.log.info("active")
         self.active = active
-        self.derivation.paused = not active
+        self.derivation.paused = self.paused or not self._met
         self.derivation.wake()
 
-    def _take_over(self) -> None:
-        """Goes on where another left off: with the tunnel keys that the southbound has now."""
+    def _start_from_southbound(self) -> None:
+        """Computes everything anew, with the tunnel keys that the southbound has now."""
         from ovine import northd
 
-        if northd.agrees(self.derivation.engine, self.below.replica):
-            self.log.info("active")
-        else:
-            self.derivation.replace(northd.seeded(self.above.replica, self.below.replica))
-            self.log.info("active, with the tunnel keys of the southbound")
+        self.derivation.replace(northd.seeded(self.above.replica, self.below.replica))
+
+    def _take_over(self) -> None:
+        """Goes on where another left off."""
+        from ovine import northd
+
+        self.derivation.engine.run()
+        if not northd.agrees(self.derivation.engine, self.below.replica):
+            self.log.info("starting from the tunnel keys of the southbound")
+            self._start_from_southbound()
 
     # --- what goes into transactions besides rows ---------------------------------------------------------------------
 

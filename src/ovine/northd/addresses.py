@@ -29,6 +29,14 @@ def parse_mac(text: str) -> str:
     return text.lower()
 
 
+def parse_ip4(text: str) -> str:
+    """An IPv4 address in canonical form. Raises ValueError."""
+    try:
+        return inet_ntop(AF_INET, inet_pton(AF_INET, text.strip()))
+    except (OSError, ValueError):
+        raise ValueError(f"{text!r} is not an IPv4 address") from None
+
+
 def parse_owned(text: str) -> Owned:
     """Reads "MAC [IP …]", with or without prefix lengths. Raises ValueError naming the word that is wrong."""
     words = text.replace(",", " ").split()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
-from ovine.northd.addresses import Subnet, link_local, parse_mac, parse_subnet
+from ovine.northd.addresses import Subnet, link_local, parse_ip4, parse_mac, parse_subnet
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.dhcp_options import V4, V6, rendered
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
@@ -93,7 +93,8 @@ def service_v4(q: Reader, key: Uuid) -> Service:
         raise ValueError(f"DHCP options {row.cidr} ({key}) lack {', '.join(missing)}")
     subnet = parse_subnet(row.cidr, 4)
     values = {"netmask": subnet.netmask} | row.options
-    return Service(subnet, parse_mac(row.options["server_mac"]), row.options["server_id"], _arguments(V4, values))
+    server = parse_ip4(row.options["server_id"])
+    return Service(subnet, parse_mac(row.options["server_mac"]), server, _arguments(V4, values))
 
 
 @query

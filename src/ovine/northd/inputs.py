@@ -51,6 +51,8 @@ def answers_for_down_ports(q: Reader) -> bool:
 
 @query
 def chassis_called(q: Reader, name: str) -> Uuid | None:
-    """The chassis of this name, else one with this hostname."""
+    """The chassis of this name, else one with this hostname; None for "", which is no name."""
+    if not name:
+        return None
     found: tuple[Uuid, ...] = q.find(CHASSIS_BY_NAME, name) or q.find(CHASSIS_BY_HOST, name)
     return found[0] if found else None

@@ -201,10 +201,9 @@ def _tag(requested: int | None, given: int | None) -> int | None:
 
 def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
     """options:requested-chassis: the main chassis, and those that may have the port besides."""
-    if not names:
-        return None, ()
-    found = [chassis_called(q, name.strip()) for name in names.split(",")]
-    return found[0], tuple(sorted({one for one in found[1:] if one is not None}))
+    main, *others = [name.strip() for name in names.split(",")]
+    found = [chassis_called(q, name) for name in others]
+    return chassis_called(q, main), tuple(sorted({one for one in found if one is not None}))
 
 
 def _reported_up(q: Reader, name: str) -> bool:

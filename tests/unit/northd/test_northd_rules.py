@@ -178,10 +178,13 @@ def test_vxlan_leaves_twelve_bits_for_datapaths(northbound: Northbound) -> None:
 
 
 def test_a_binding_names_the_requested_hosts(northbound: Northbound) -> None:
-    northbound.apply("host h2\nport s1 p1 options:requested-chassis=h1.example,h2,h9")
-    row = compiled(northbound).rows(ports.PORT_BINDINGS)["p1"]
+    northbound.apply("host h2\nport s1 p1 'options:requested-chassis=h1.example, h2,h9,'\nport s1 p2")
+    northbound.put(sb.Chassis(uuid=row_uuid("nameless"), name="h3", hostname=""))
+    bindings = compiled(northbound).rows(ports.PORT_BINDINGS)
+    row = bindings["p1"]
     assert row.requested_chassis == row_uuid("host h1")
     assert row.requested_additional_chassis == (row_uuid("host h2"),)
+    assert bindings["p2"].requested_chassis is None
 
 
 def test_a_nested_port_has_its_parent_and_tag(northbound: Northbound) -> None:
