@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,12 @@ def c_lab(lab_machine: None) -> Iterator[Lab]:
     """Two hosts with Debian's northd and controllers, and no API."""
     with Lab(northd="c", controllers=["c", "c"], api=False) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def labs(lab_machine: None) -> Iterator[Path]:
+    """A directory for labs that are started as commands, so that what they leave can be told from other labs."""
+    directory = Path("/run") / f"ovine-{secrets.token_hex(4)}"
+    directory.mkdir()
+    yield directory
+    directory.rmdir()

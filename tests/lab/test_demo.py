@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -16,12 +15,6 @@ from ovine.lab.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("lab_machine"), pytest.mark.timeout(300)]
 DEMO = [sys.executable, "-m", "ovine.cli.main", "demo"]
-
-
-@pytest.fixture
-def labs() -> Path:
-    """A directory of its own for the demo's lab, so that what is left can be told from other labs."""
-    return Path("/run") / f"ovine-{secrets.token_hex(4)}"
 
 
 def start(labs: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:

@@ -17,12 +17,6 @@ Ovine = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def labs(lab_machine: None) -> Path:
-    """A directory of its own, so that there is one lab to choose from."""
-    return Path("/run") / f"ovine-{secrets.token_hex(4)}"
-
-
-@pytest.fixture(scope="module")
 def ovine(labs: Path) -> Ovine:
     environment = {**os.environ, "OVINE_LAB_DIR": str(labs), "COLUMNS": "200"}
 
@@ -43,6 +37,7 @@ def lab(labs: Path, ovine: Ovine) -> Iterator[Lab]:
         network = lab.cloud.post("networks", {"network": {"name": "net1"}})["network"]
         lab.cloud.post("subnets", {"subnet": {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}})
         yield lab
+        assert lab.audit() == []
     finally:
         assert ovine("lab", "down").returncode == 0
         assert not list(labs.glob("*"))

@@ -122,7 +122,7 @@ class Instance(Endpoint):
             lambda: self.lease(version),
             f"a DHCPv{version} lease for {self.name}",
             timeout,
-            diagnose=lambda: self._processes.tail(name),
+            diagnose=lambda: "\n".join(map(self._processes.tail, (name, f"{self.host.name}-controller"))),
         )
 
     def dhcp(self, version: int = 4, timeout: float = 20.0) -> Lease:

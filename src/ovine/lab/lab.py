@@ -4,7 +4,7 @@
         red1 = lab.boot("red1", network="red", host="h1")
         red1.ping("10.0.0.3")
 
-`Lab(...)` describes one, `up()` (or `with`) starts it, `Lab.open(name)` finds one that another process started.
+`Lab(...)` describes one, `up()` (or `with`) starts it, `Lab.open(directory)` finds one that another process started.
 Invariants: what `up` starts, `down` ends, in whichever process and however far `up` came; nothing else on the machine
 is touched. Tests: tests/lab/.
 """

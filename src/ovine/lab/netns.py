@@ -237,6 +237,18 @@ def _add_address(link: Any, index: int, address: str) -> None:
     link.addr("add", index=index, address=host, prefixlen=int(length), **nodad)
 
 
+def _in_words(error: BaseException) -> BaseException:
+    """What the kernel refuses, as a LabError; anything else as it is."""
+    from pyroute2 import NetlinkError
+
+    if not isinstance(error, OSError | NetlinkError):
+        return error
+    code = error.code if isinstance(error, NetlinkError) else error.errno
+    if code in (errno.EPERM, errno.EACCES):
+        return LabError("the kernel refuses network namespaces: a container needs CAP_SYS_ADMIN and CAP_NET_ADMIN")
+    return LabError(f"network namespaces and links: {error}")
+
+
 def _in_thread(work: Callable[[], T]) -> T:
     outcome: list[T] = []
     failure: list[BaseException] = []
@@ -245,7 +257,7 @@ def _in_thread(work: Callable[[], T]) -> T:
         try:
             outcome.append(work())
         except BaseException as error:
-            failure.append(error)
+            failure.append(_in_words(error))
 
     thread = threading.Thread(target=run, name="ovine-lab-netns")
     thread.start()
