@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from support.dummy_switch import running_switch
-from support.port_security_cases import Check, Judge, read
 
 from ovine.lab import Lab
 from ovine.lab.requirements import why_not
+from support.dummy_switch import running_switch
+from support.port_security_cases import Check, Judge, read
 
 CHECKS = read("port_security.txt")
 SECURITIES = list(dict.fromkeys(check.security for check in CHECKS))

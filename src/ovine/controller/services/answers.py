@@ -1,6 +1,6 @@
 """What services answer with: paused packets that go on with a result, and packets of our own that a block is run on.
 
-Tests: tests/unit/controller/services/test_answers.py.
+Tests: tests/unit/controller/services/test_dhcp4.py (results), test_neighbours.py (blocks).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Options of `put_dhcp_opts` and `put_dhcpv6_opts` in the encoding that the southbound database names for them.
 
-Tests: tests/unit/controller/services/test_dhcp_values.py.
+Tests: tests/unit/controller/services/test_dhcp4.py, test_dhcp6.py.
 """
 
 from __future__ import annotations
