@@ -78,6 +78,8 @@ CLAIMS: Relation[Uuid, Claim] = Relation("claimed port")
 """By Port_Binding."""
 LOCAL_DATAPATHS: Relation[Uuid, int] = Relation("local datapath")
 """By Datapath_Binding: its tunnel key."""
+CLAIMED_IN: Relation[Uuid, Uuid] = Relation("datapath of a claimed port")
+CLAIMED_OF_DATAPATH: Index[Uuid] = Index(CLAIMED_IN, lambda datapath: (datapath,), "claimed ports by datapath")
 
 
 @query
@@ -153,13 +155,14 @@ def claim(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     yield CLAIMS(uuid, Claim(name, found.interface, found.ofport, encap_ip))
 
 
-@rule(over=CLAIMS, writes=(LOCAL_DATAPATHS,))
+@rule(over=CLAIMS, writes=(LOCAL_DATAPATHS, CLAIMED_IN))
 def local_datapath(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """Datapaths of claimed ports."""
     port = q.get(sb.PortBinding, uuid)
     datapath = q.get(sb.DatapathBinding, port.datapath) if port is not None else None
     if port is not None and datapath is not None:
         yield LOCAL_DATAPATHS(port.datapath, datapath.tunnel_key)
+        yield CLAIMED_IN(uuid, port.datapath)
 
 
 @query

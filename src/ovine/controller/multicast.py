@@ -3,22 +3,57 @@
 The remote host makes the copies for its own members, from the same group's key. Localports get copies only of what was sent on
 their own host: each host has one, and it must hear its own neighbours alone.
 
+A group may have thousands of members, most of them elsewhere or nowhere, and changes with each of them. So they are not gone
+through: the ports on this host, and the *homes* of a datapath (chassis where ports of it are bound), are looked up among them.
+
 Tests: tests/unit/controller/test_multicast.py, tests/cases/controller/multicast.txt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ovine.controller.flows import FLOWS, flow
-from ovine.controller.local import LOCAL_DATAPATHS, localnet
-from ovine.controller.physical import Place, place, remote
+from ovine.controller.local import (
+    CLAIMED_OF_DATAPATH,
+    CLAIMS,
+    LOCAL_DATAPATHS,
+    SHARED_PORTS_OF_DATAPATH,
+    chassis,
+    localnet,
+)
+from ovine.controller.physical import Place, place
 from ovine.controller.tables import DATAPATH, LOCAL_OUTPUT, OUTPORT, REMOTE_OUTPUT
-from ovine.controller.tunnels import Exit, wrap
-from ovine.engine import Emit, Reader, rule
+from ovine.controller.tunnels import Exit, exit_to, wrap
+from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Action, Entry, Resubmit, SetField
+
+
+class Home(NamedTuple):
+    """A chassis where ports of a datapath are bound, and which of its encapsulations they ask for."""
+
+    datapath: Uuid
+    chassis: Uuid
+    encap: Uuid | None
+
+
+def _home(port: sb.PortBinding) -> tuple[Home, ...]:
+    return (Home(port.datapath, port.chassis, port.encap),) if port.chassis is not None else ()
+
+
+PORTS_AT_HOME = Index(sb.PortBinding, _home, "bound ports by home")
+HOMES: Relation[Home, Home] = Relation("home")
+HOMES_OF_DATAPATH: Index[Home] = Index(HOMES, lambda home: (home.datapath,), "homes by datapath")
+
+
+@rule(over=PORTS_AT_HOME, writes=(HOMES,))
+def home_of_ports(q: Reader, home: Home) -> Iterator[Emit]:
+    """Every home."""
+    del q
+    yield HOMES(home, home)
 
 
 @rule(over=sb.MulticastGroup, writes=(FLOWS,))
@@ -30,10 +65,12 @@ def group_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
         return
     key = group.tunnel_key
     to_group: tuple[Entry, ...] = ((OUTPORT, key, None), (DATAPATH, datapath_key, None))
-    here = [found for port in group.ports if (found := place(q, port)) is not None]
+    members = frozenset(group.ports)
+    candidates = (*q.find(CLAIMED_OF_DATAPATH, group.datapath), *q.find(SHARED_PORTS_OF_DATAPATH, group.datapath))
+    here = [found for port in candidates if port in members and (found := place(q, port)) is not None]
     neighbours = _copies([p for p in here if p.kind == "localport"], key)
     away: list[Action] = [*neighbours]
-    for kind, number in _exits(q, group.datapath, group.ports):
+    for kind, number in _exits(q, group.datapath, members):
         away += wrap(kind, number, datapath_key, key)
     if away:
         yield flow(REMOTE_OUTPUT, 100, to_group, (*away, Resubmit(table=LOCAL_OUTPUT)), uuid)
@@ -50,12 +87,19 @@ def _copies(places: list[Place], group_key: int) -> tuple[Action, ...]:
     return (*actions, SetField(OUTPORT, group_key)) if actions else ()
 
 
-def _exits(q: Reader, datapath: Uuid, ports: tuple[Uuid, ...]) -> list[Exit]:
+def _exits(q: Reader, datapath: Uuid, members: frozenset[Uuid]) -> list[Exit]:
     """The tunnels to members elsewhere; none where a localnet port reaches them all."""
     by = localnet(q, datapath)
     if by is not None and place(q, by) is not None:
         return []
-    return sorted({found for port in ports if (found := remote(q, port)) is not None})
+    away = [home for home in q.find(HOMES_OF_DATAPATH, datapath) if home.chassis != chassis(q)]
+    exits = {exit_to(q, home.chassis, home.encap) for home in away if _has_member(q, home, members)}
+    return sorted(found for found in exits if found is not None)
 
 
-RULES = (group_flows,)
+def _has_member(q: Reader, home: Home, members: frozenset[Uuid]) -> bool:
+    """Whether a member is bound there, and not about to be bound here."""
+    return any(port in members and q.get(CLAIMS, port) is None for port in q.find(PORTS_AT_HOME, home))
+
+
+RULES = (home_of_ports, group_flows)

@@ -105,6 +105,8 @@ def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapp
             txn.update(vs.Interface, interface.uuid, options=options)
         if port.external_ids.get(CHASSIS_ID) != key.text:
             txn.update(vs.Port, port.uuid, external_ids=StrMap({**port.external_ids, CHASSIS_ID: key.text}))
+    if not missing:
+        return
     names = _free_names(replica)
     for key, options in sorted(missing.items()):
         name = names(key.chassis)
