@@ -98,6 +98,30 @@ def ports_of(cloud: Cloud) -> int:
     return len(body["ports"]) if status == 200 else 0
 
 
+def test_it_detaches_tells_its_connections_and_exits_on_command(cloud: Cloud, tmp_path: Path) -> None:
+    port, pidfile, control = free_port(), tmp_path / "api.pid", tmp_path / "api.ctl"
+    words = [
+        *(sys.executable, "-m", "ovine.daemons.api", "--detach", f"--pidfile={pidfile}", f"--unixctl={control}"),
+        *(f"--cloud-db={cloud.cloud_db.remote}", f"--sb-db={cloud.sb_db.remote}", "-vconsole:off"),
+        *(f"--identity-file={cloud.directory / 'identity.toml'}", f"--bind=127.0.0.1:{port}"),
+        *(f"--identity-bind=127.0.0.1:{free_port()}", f"--log-file={tmp_path / 'log'}", "--workers=2"),
+    ]
+    subprocess.run(words, check=True, timeout=60)
+
+    def ask(*command: str) -> str:
+        done = subprocess.run(["ovs-appctl", "-t", str(control), *command], capture_output=True, text=True, timeout=30)
+        return done.stdout.strip()
+
+    pid = int(pidfile.read_text())
+    try:
+        wait_until(lambda: ask("cloud-connection-status") == "connected", "the Cloud database")
+        wait_until(lambda: ask("sb-connection-status") == "connected", "the southbound database")
+        assert cloud.http.get(f"http://127.0.0.1:{port}/").status_code == 200
+    finally:
+        ask("exit")
+        wait_until(lambda: not Path(f"/proc/{pid}").exists() and not pidfile.exists(), "the end")
+
+
 def refused(*words: str) -> str:
     command = [sys.executable, "-m", "ovine.daemons.api", "--unixctl=none", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

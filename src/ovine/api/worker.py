@@ -12,7 +12,7 @@ import contextlib
 import gc
 import logging
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,18 +75,27 @@ class LocalAuthenticator:
 
 
 async def serve(
-    settings: Settings, network: Sequence[socket.socket], identity: Sequence[socket.socket], stopping: asyncio.Event
+    settings: Settings,
+    network: Sequence[socket.socket],
+    identity: Sequence[socket.socket],
+    stopping: asyncio.Event,
+    connecting: Callable[[Client, Client], None] | None = None,
 ) -> None:
     """Serves until `stopping`. Raises ConfigError, IdentityError and RemoteError at the start.
 
-    `identity` is empty if a Keystone has the users.
+    `identity` is empty if a Keystone has the users. `connecting` is told the clients of the Cloud and of the southbound
+    database before they connect.
     """
+    # A client's garbage is answered and is nobody's business else; uvicorn would warn of each.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = load(Path(settings.config_file) if settings.config_file else None)
     configure_library(config)
     tls = Tls(*settings.tls) if settings.tls else None
     upper = Client(cloud.DATABASE, settings.cloud_db, monitors=_TABLES, leader_only=True, tls=tls, name="cloud")
     columns = ("name", "hostname", "other_config", "external_ids")
     lower = Client(sb.DATABASE, settings.sb_db, monitors=[Monitor(sb.Chassis, columns)], tls=tls, name="southbound")
+    if connecting is not None:
+        connecting(upper, lower)
     async with contextlib.AsyncExitStack() as stack:
         for client in (upper, lower):
             await client.start()

@@ -15,6 +15,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from ovine.daemons.service import Context, DaemonSpec, run_daemon
 
 if TYPE_CHECKING:
     from ovine.api.worker import Settings
+    from ovine.daemons.unixctl import Commands
+    from ovine.ovsdb import Client
 
 OPTIONS = (
     valued("cloud-db", "REMOTES", "connect to the Cloud database at REMOTES"),
@@ -74,7 +77,8 @@ class _Api:
             for number in range(2, context.options.number("workers", 1) + 1)
         ]
         try:
-            await serve(settings, self.network, self.identity, context.stopping)
+            connecting = partial(_register, context.commands)
+            await serve(settings, self.network, self.identity, context.stopping, connecting)
         finally:
             for task in others:
                 task.cancel()
@@ -106,6 +110,14 @@ async def _relay(context: Context, number: int, child: asyncio.subprocess.Proces
     async for line in child.stderr:
         context.log.warning("worker %d: %s", number, line.decode(errors="replace").rstrip())
     await child.wait()
+
+
+def _register(commands: Commands, cloud: Client, southbound: Client) -> None:
+    def connection(client: Client) -> str:
+        return "connected\n" if client.connected else "not connected\n"
+
+    commands.register("cloud-connection-status", "", 0, 0, lambda _: connection(cloud))
+    commands.register("sb-connection-status", "", 0, 0, lambda _: connection(southbound))
 
 
 def _identity_file(parsed: Parsed) -> Path:
