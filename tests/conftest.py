@@ -1,8 +1,8 @@
 """What holds for every test: when it is over, incremental state equals a recompute.
 
 Each engine that a test made in its own process is compared with a computation from nothing, and each lab that is up is
-asked to do the same in all of its daemons (`ovine/audit`, to which a controller answers with what its switch holds, too;
-so what is under way gets a moment to arrive). `support.daemons` asks the daemons that it ran when they end.
+asked to do the same in all of its daemons (`ovine/audit`; a controller also compares what its switch holds, so what is
+under way gets a moment to arrive). `support.daemons` asks the daemons that it ran when they end.
 """
 
 from __future__ import annotations
