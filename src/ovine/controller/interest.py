@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ovine.controller.config import config
-from ovine.controller.local import INTERFACE_BY_ID, LOCAL_DATAPATHS, chassis
+from ovine.controller.local import INTERFACE_BY_ID, LOCAL_DATAPATHS, PORT_BY_NAME, chassis
 from ovine.engine import Emit, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
@@ -75,8 +75,14 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
 
 @rule(over=INTERFACE_BY_ID, writes=(INTEREST,))
 def named_ports(q: Reader, name: str) -> Iterator[Emit]:
-    """Ports that an interface names, wherever they are bound."""
-    del q
+    """Ports that an interface names, unless they come with their datapath anyway.
+
+    A condition costs the server a look at every row of the table, so a further port of a local datapath must not need
+    one.
+    """
+    for uuid in q.find(PORT_BY_NAME, name):
+        if q.get(LOCAL_DATAPATHS, q.row(sb.PortBinding, uuid).datapath) is not None:
+            return
     yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
 
 

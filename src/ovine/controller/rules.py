@@ -11,7 +11,8 @@ from ovine.controller import chassis, interest, local, logical, multicast, patch
 from ovine.controller.config import Startup
 from ovine.controller.flows import FLOWS, clashes
 from ovine.engine import Engine, Failure, Relation, Rule
-from ovine.model import vs
+from ovine.model import sb, vs
+from ovine.model.base import Row
 from ovine.ovsdb import Monitor
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -26,7 +27,14 @@ RULES: Final[tuple[Rule, ...]] = (
     *chassis.RULES,
     *services.rules(),
 )
-WATCHED: Final[tuple[Relation[Any, Any], ...]] = (FLOWS, interest.INTEREST)
+TO_SOUTHBOUND: Final[tuple[Relation[Any, Any], ...]] = (chassis.PRESENCE, local.CLAIMS)
+TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (tunnels.TUNNELS, patches.PATCHES, zones.ZONES)
+"""What leads to writes into the southbound, and (besides that) into the local database."""
+WATCHED: Final[tuple[Relation[Any, Any], ...]] = (FLOWS, interest.INTEREST, *TO_SOUTHBOUND, *TO_LOCAL)
+WRITTEN: Final[frozenset[type[Row]]] = frozenset(
+    {sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.FDB, sb.MACBinding}
+)
+"""The southbound tables that we write to."""
 
 SWITCH_MONITORS: Final = (
     Monitor(vs.OpenVSwitch, columns=("bridges", "external_ids", "iface_types")),

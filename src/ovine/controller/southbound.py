@@ -117,9 +117,8 @@ def leave(replica: Replica, name: str) -> Transaction:
     """Takes everything of ours back: bindings first, then the rows that stand for this host."""
     txn = Transaction()
     row = _named(replica, sb.Chassis, name)
-    for port in replica.rows(sb.PortBinding).values():
-        if row is not None and port.chassis == row.uuid:
-            _release(txn, port)
+    for port in replica.index(sb.PortBinding, "chassis").find(row.uuid) if row is not None else ():
+        _release(txn, port)
     for table in (sb.ChassisPrivate, sb.Chassis):
         found = _named(replica, table, name)
         if found is not None:

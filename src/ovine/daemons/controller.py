@@ -61,7 +61,8 @@ class Controller:
         self.log = context.log
         self.local = local
         self.southbound: Client | None = None
-        self.engine: Engine = new_engine(_startup(context))
+        self._startup = _startup(context)
+        self.engine: Engine = new_engine(self._startup)
         self.progress = Progress()
         self.paused = False
         self.services = PacketServices(_World(self))
@@ -73,6 +74,8 @@ class Controller:
         self._awaited = False
         """Conditions were sent whose rows have not all arrived."""
         self._ever_settled = False
+        self._unwritten = True
+        """The writers were held back, as things were not settled."""
         self._moment: tuple[dict[Uuid, Claim], int] = ({}, 0)
         """Claims and nb_cfg as of the last time everything was settled."""
         self._clauses: dict[str, dict[Any, None]] = {}
@@ -127,7 +130,7 @@ class Controller:
         from ovine.model import vs
 
         for root in self.local.replica.rows(vs.OpenVSwitch).values():
-            settings = parse(root.external_ids, _startup(self.context))
+            settings = parse(root.external_ids, self._startup)
             bridge = self.local.replica.index(vs.Bridge, "name").one(settings.bridge) if settings else None
             if bridge is not None:
                 self._zones = stored(bridge.external_ids)
@@ -156,15 +159,17 @@ class Controller:
         self._wake_local.set()
 
     def _southbound_changed(self, batch: Batch) -> None:
+        from ovine.controller.rules import WRITTEN
         from ovine.model import sb
 
+        if any(change.table in WRITTEN for change in batch):
+            self._wake_southbound.set()
         for change in batch:
             self.engine.feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
         self._at_rest = False
         self.wake.set()
-        self._wake_southbound.set()
 
     def _notice_rival(self, old: Any, new: Any) -> None:
         """Records that another chassis took a port of ours over, or that it is free again."""
@@ -224,7 +229,7 @@ class Controller:
         from ovine.model import vs
 
         roots = self.local.replica.rows(vs.OpenVSwitch).values()
-        parsed = [parse(root.external_ids, _startup(self.context)) for root in roots]
+        parsed = [parse(root.external_ids, self._startup) for root in roots]
         before, self.settings = self.settings, parsed[0] if parsed else None
         now = self.settings
         if now is None or now == before:
