@@ -1,0 +1,143 @@
+"""Random histories of networks, subnets and ports through two processes; what must hold after each of them."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ovine.api.addressing import eui64, network_of
+from support.api_server import Caller, Cloud, running_cloud
+
+AUTO = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+SUBNETS = [
+    {"ip_version": 4, "cidr": "10.0.0.0/29"},
+    {"ip_version": 4, "cidr": "10.0.0.0/24"},
+    {"ip_version": 4, "cidr": "10.1.0.0/24", "enable_dhcp": False},
+    {"ip_version": 6, "cidr": "fd00:1::/64", **AUTO},
+    {"ip_version": 6, "cidr": "fd00:2::/64", **AUTO},
+    {"ip_version": 6, "cidr": "fd00:3::/64"},
+]
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "network": [{"name": "x"}, {"admin_state_up": False}, {"mtu": 1300}],
+    "subnet": [{"enable_dhcp": False}, {"enable_dhcp": True}, {"gateway_ip": None}, {"dns_nameservers": ["9.9.9.9"]}],
+    "port": [
+        {"fixed_ips": []},
+        {"fixed_ips": [{"ip_address": "10.0.0.4"}]},
+        {"mac_address": "02:00:00:00:00:01"},
+        {"mac_address": "02:00:00:00:00:02"},
+        {"device_owner": "compute:x", "device_id": "y"},
+    ],
+}
+PORTS: list[dict[str, Any]] = [
+    {},
+    {},
+    {"fixed_ips": [{"ip_address": "10.0.0.4"}]},
+    {"mac_address": "02:00:00:00:00:01"},
+]
+
+pick = st.integers(0, 7)
+STEP = st.one_of(
+    st.tuples(st.just("make network")),
+    st.tuples(st.just("make subnet"), pick, st.sampled_from(SUBNETS)),
+    st.tuples(st.just("make port"), pick, st.sampled_from(PORTS)),
+    st.tuples(st.just("change"), st.sampled_from(sorted(CHANGES)), pick, pick),
+    st.tuples(st.just("delete"), st.sampled_from(sorted(CHANGES)), pick),
+)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(tmp_path_factory.mktemp("walk"), daemons=(1, 1)) as running:
+        yield running
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.integers(0, 1), STEP), min_size=5, max_size=40))
+def test_after_any_history_the_resources_fit_together_and_leave_nothing_behind(
+    cloud: Cloud, steps: list[tuple[int, Any]]
+) -> None:
+    admin = cloud.user("admin")
+    try:
+        for daemon, step in steps:
+            status, body = perform(cloud.user("admin", daemon=daemon), step)
+            assert status < 500, (step, body)
+        check(admin)
+    finally:
+        clear(admin)
+    assert rows(cloud, "IP_Allocation") == rows(cloud, "Port") == rows(cloud, "Subnet") == 0
+
+
+def perform(caller: Caller, step: Any) -> tuple[int, Any]:
+    match step:
+        case ("make network",):
+            return caller.post("/v2.0/networks", {"network": {"name": "walk"}})
+        case ("make subnet" | "make port" as make, index, attributes):
+            kind = make.removeprefix("make ")
+            network = nth(caller, "network", index)
+            if network is None:
+                return 0, None
+            return caller.post(f"/v2.0/{kind}s", {kind: {"network_id": network["id"], **attributes}})
+        case ("change", kind, index, which):
+            found = nth(caller, kind, index)
+            changes = CHANGES[kind]
+            if found is None:
+                return 0, None
+            return caller.put(f"/v2.0/{kind}s/{found['id']}", {kind: changes[which % len(changes)]})
+        case ("delete", kind, index):
+            found = nth(caller, kind, index)
+            return caller.delete(f"/v2.0/{kind}s/{found['id']}") if found is not None else (0, None)
+    raise AssertionError(step)
+
+
+def nth(caller: Caller, kind: str, index: int) -> Any:
+    """One of the resources there are; not a metadata port, which tenants leave alone."""
+    found = [item for item in caller.list(kind) if item.get("device_owner") != "network:distributed"]
+    return found[index % len(found)] if found else None
+
+
+def check(admin: Caller) -> None:
+    networks, subnets, ports = (
+        {item["id"]: item for item in admin.list(kind)} for kind in ("network", "subnet", "port")
+    )
+    held = [(a["subnet_id"], a["ip_address"]) for port in ports.values() for a in port["fixed_ips"]]
+    assert len(held) == len(set(held))
+    for port in ports.values():
+        for address in port["fixed_ips"]:
+            subnet = subnets[address["subnet_id"]]
+            net = network_of(subnet["cidr"])
+            assert subnet["network_id"] == port["network_id"]
+            assert ipaddress.ip_address(address["ip_address"]) in net
+            if subnet["ipv6_address_mode"] == "slaac":
+                assert address["ip_address"] == eui64(net, port["mac_address"])
+    for network in networks.values():
+        mine = [subnet for subnet in subnets.values() if subnet["network_id"] == network["id"]]
+        assert sorted(network["subnets"]) == sorted(subnet["id"] for subnet in mine)
+        (metadata,) = (p for p in ports.values() if p["device_id"] == f"ovnmeta-{network['id']}")
+        served = {address["subnet_id"] for address in metadata["fixed_ips"]}
+        with_dhcp = {subnet["id"] for subnet in mine if subnet["enable_dhcp"]}
+        full = {subnet["id"] for subnet in mine if subnet["cidr"].endswith("/29")}
+        assert served <= with_dhcp
+        assert with_dhcp - served <= full
+
+
+def clear(admin: Caller) -> None:
+    for port in admin.list("port"):
+        if port["device_owner"] != "network:distributed":
+            admin.remove("port", port["id"])
+    for network in admin.list("network"):
+        admin.remove("network", network["id"])
+
+
+def rows(cloud: Cloud, table: str) -> int:
+    """How many rows a table of the database has, asked of the server itself."""
+    select = json.dumps(["Ovine_Cloud", {"op": "select", "table": table, "where": [], "columns": ["_uuid"]}])
+    command = ["ovsdb-client", "transact", cloud.cloud_db.remote, select]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return len(json.loads(done.stdout)[0]["rows"])
