@@ -8,14 +8,16 @@ STAMPS := .stamps
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check format install clean
+.PHONY: help root demo test unit check format install clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(STAMPS)/lab ## Bring up three hosts and show what works (root).
-	@tools/need-root "make demo" "network namespaces and Open vSwitch"
+demo: root $(STAMPS)/lab ## Bring up three hosts and show what works (root).
 	$(BIN)/ovine demo
+
+root:
+	@tools/need-root "make demo" "network namespaces and Open vSwitch"
 
 # Tests of one file share their labs, so a file's tests stay in one process.
 test: $(STAMPS)/dev ## Run all tests; those that send packets need root.
