@@ -1,0 +1,106 @@
+"""The link to a real switch: what it refuses is named and kept out, and everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from ovine.controller.config import Config
+from ovine.controller.flows import Body, FlowKey
+from ovine.controller.vswitch import plan
+from ovine.daemons.controller_link import SwitchLink
+from ovine.openflow import Group, Output, SetField, normalise
+from support.hosts import Host, host
+
+GOOD: FlowKey = (8, 1, ())
+BAD_ACTION: FlowKey = (8, 2, ())
+BAD_MATCH: FlowKey = (8, 3, normalise((("tcp_src", 80, None),)))
+TOO_LONG: FlowKey = (8, 4, ())
+TUNNEL: FlowKey = (8, 5, ())
+OUT = Body((Output(1),), 7)
+
+
+@dataclass
+class Bench:
+    """A link to br-int, and what is desired of it."""
+
+    host: Host
+    desired: dict[FlowKey, Body] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Bench:
+        await self.host.local.transact(plan(self.host.local.replica, Config("hv1", "host"), None))
+        self.link = SwitchLink(
+            f"unix:{self.host.directory}/br-int.mgmt",
+            logging.getLogger("test"),
+            desired=lambda: self.desired,
+            packet_in=lambda _: None,
+            changed=lambda: None,
+        )
+        self.task = asyncio.create_task(self.link.run())
+        await self.host.until(lambda: self.link.ready, "the link is up")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def want(self) -> None:
+        self.link.state.note(self.desired)
+        assert await self.link.apply()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with host(start=False) as made, Bench(made) as ready:
+        yield ready
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "error"),
+    [
+        (BAD_ACTION, Body((Group(77),)), "OFPBAC_BAD_OUT_GROUP"),
+        (BAD_MATCH, OUT, "OFPBMC_BAD_PREREQ"),
+        (TOO_LONG, Body(tuple(SetField("reg0", n) for n in range(5000))), "more than an OpenFlow message can carry"),
+    ],
+    ids=["action", "match", "length"],
+)
+async def test_a_flow_that_cannot_be_is_named_and_the_rest_is_installed(
+    bench: Bench, key: FlowKey, body: Body, error: str
+) -> None:
+    bench.desired = {GOOD: OUT, key: body, TUNNEL: Body((SetField("tun_metadata0", 5), Output(2)))}
+    await bench.want()
+    assert set(bench.link.state.actual) == {GOOD, TUNNEL}
+    assert error in bench.link.state.rejected[key].error
+    assert await bench.link.audit() == []
+
+
+async def test_a_rejected_flow_is_tried_again_when_something_else_is_wanted_in_its_place(bench: Bench) -> None:
+    bench.desired = {GOOD: OUT, BAD_ACTION: Body((Group(77),))}
+    await bench.want()
+    bench.desired = {GOOD: OUT, BAD_ACTION: OUT}
+    await bench.want()
+    assert not bench.link.state.rejected and set(bench.link.state.actual) == {GOOD, BAD_ACTION}
+
+
+async def test_what_is_no_longer_wanted_goes_and_what_is_there_is_not_sent_again(bench: Bench) -> None:
+    bench.desired = {GOOD: OUT, TUNNEL: OUT}
+    await bench.want()
+    bench.link.state.note([TUNNEL])
+    bench.desired = {GOOD: OUT}
+    await bench.want()
+    assert bench.link.sent == 3 and await bench.link.audit() == []
+
+
+async def test_the_audit_tells_what_somebody_else_changed(bench: Bench) -> None:
+    bench.desired = {GOOD: OUT}
+    await bench.want()
+    bench.desired = {GOOD: Body((Output(2),), 7), TUNNEL: OUT}
+    bench.link.state.actual = dict(bench.desired)
+    found = await bench.link.audit()
+    assert [line.partition(":")[0] for line in found] == ["differs in the switch", "missing in the switch"]
