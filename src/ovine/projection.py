@@ -223,7 +223,8 @@ class Projection:
         if values is None:
             return True
         if uuid is None:
-            transaction.insert(table(uuid=self._new_uuid(actual, key), **values))
+            columns = {name: _in_order(value) for name, value in values.items()}
+            transaction.insert(table(uuid=self._new_uuid(actual, key), **columns))
             return True
         return self._update(transaction, actual, uuid, values) or bool(surplus)
 
@@ -233,19 +234,22 @@ class Projection:
         mutated = False
         for column in actual.columns:
             old, new = getattr(row, column.attribute), values[column.attribute]
-            if old == new or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
+            if _equal(old, new) or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
                 continue
             if _is_large(column, old, new):
                 _mutate(transaction, actual.target.table, uuid, column, old, new)
                 mutated = True
             else:
-                plain[column.attribute] = new
+                plain[column.attribute] = _in_order(new)
         if plain:
             transaction.update(actual.target.table, uuid, **plain)
         return mutated or bool(plain)
 
     def _resolved(self, actual: Actual, want: Row) -> dict[str, Any] | None:
-        """A derived row's owned columns with real uuids; None while a required reference has no target."""
+        """A derived row's owned columns with real uuids; None while a required reference has no target.
+
+        A set of references is a set, not a tuple: ordering a big one would cost more than all the rest.
+        """
         values = {}
         for column in actual.columns:
             value = getattr(want, column.attribute)
@@ -259,7 +263,7 @@ class Projection:
     def _resolve(self, column: Column, value: Any) -> Any:
         if isinstance(value, tuple):
             found = self._all_real(value)
-            return tuple(sorted(found)) if len(found) >= column.min else None
+            return found if len(found) >= column.min else None
         if isinstance(value, Map):
             pairs = ((k, self._real(v)) for k, v in value.items())
             return Map({k: v for k, v in pairs if v is not None})
@@ -293,6 +297,14 @@ class Projection:
         while self._replica.get(actual.target.table, made) is not None:
             made = Uuid(str(uuids.uuid5(NAMESPACE, f"{name} beside {made}")))
         return made
+
+
+def _equal(old: Any, new: Any) -> bool:
+    return len(old) == len(new) and new.issuperset(old) if isinstance(new, set) else bool(old == new)
+
+
+def _in_order(value: Any) -> Any:
+    return tuple(sorted(value)) if isinstance(value, set) else value
 
 
 def _is_large(column: Column, old: Any, new: Any) -> bool:

@@ -40,6 +40,7 @@ class Planner(Protocol):
 
     def note(self, batch: Batch) -> None: ...
     def plan(self) -> Transaction: ...
+    def lost(self) -> None: ...
     def use(self, engine: Engine) -> None: ...
 
 
@@ -76,7 +77,6 @@ class Writer:
         self._written = written
         self._wake = asyncio.Event()
         client.subscribe(projection.note)
-        client.subscribe(lambda _: self._wake.set())
         client.on_state(self._wake.set)
 
     def wake(self) -> None:
@@ -127,7 +127,7 @@ class Writer:
 
 
 class Derivation:
-    """An engine, fed by clients, and the writers of what it derives."""
+    """An engine, fed by clients, and the writers of what it derives; these write in the order in which they came."""
 
     def __init__(
         self, engine: Engine, log: logging.Logger, report: Callable[[Sequence[Failure]], None] | None = None
@@ -169,6 +169,7 @@ class Derivation:
         """As `write`, for another kind of projection."""
         writer = Writer(client, planner, self.log, settle=self.settle, **options)
         self.writers.append(writer)
+        client.subscribe(lambda _: self._wake.set())
         return writer
 
     async def settle(self) -> None:

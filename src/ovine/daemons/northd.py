@@ -65,10 +65,13 @@ class Northd:
         above.subscribe(self._note_time)
         for client, tables in ((above, northd.NB_INPUTS), (below, northd.SB_INPUTS)):
             self.derivation.feed(client, tables)
+        # The southbound goes first: others wait for it.
+        self.derivation.write(
+            below, northd.TARGETS, allowed=self._writes, extend=self._guard, written=lambda: self._up.wake()
+        )
         self._up: Writer = self.derivation.add(
             above, Upward(self.derivation.engine, above.replica), allowed=self._writes, extend=self._progress
         )
-        self.derivation.write(below, northd.TARGETS, allowed=self._writes, extend=self._guard, written=self._up.wake)
         for client in (above, below):
             client.on_state(self._look)
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+MANY = 32
+"""An index entry with more keys is left in order when it has been read, so that ordering it again is quick."""
+
 
 class View:
     """A row whose attribute reads are recorded. Subclasses, one for each value type, are made by `view_class`."""
@@ -121,7 +124,12 @@ class Reader:
         store = self._engine.settled_index(index)
         self._deps[store, entry] = EVERYTHING
         keys = store.entries.get(entry)
-        return stable_order(keys) if keys else ()
+        if not keys:
+            return ()
+        ordered = stable_order(keys)
+        if len(ordered) > MANY:
+            store.entries[entry] = dict.fromkeys(ordered)
+        return ordered
 
     def find_rows(self, index: Index[V], entry: Hashable) -> list[V]:
         """The rows that an index has under `entry`, as views."""

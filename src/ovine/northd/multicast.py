@@ -12,7 +12,7 @@ from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.northd.flows import datapath_ref
-from ovine.northd.ports import FLOODED, binding_ref
+from ovine.northd.ports import FLOODED
 from ovine.projection import Names, Target
 
 FLOOD_GROUP, FLOOD_KEY = "_MC_flood", 32768
@@ -34,7 +34,7 @@ MEMBERS_OF = Index(
 def multicast_group(q: Reader, group: tuple[Uuid, str]) -> Iterator[Emit]:
     """A group exists for as long as it has members."""
     switch, name = group
-    members = tuple(binding_ref(port) for port in q.find(MEMBERS_OF, group))
+    members = q.find(MEMBERS_OF, group)
     key = FLOOD_KEY if name == FLOOD_GROUP else UNKNOWN_KEY
     row = sb.MulticastGroup(datapath=datapath_ref(switch), name=name, tunnel_key=key, ports=members)
     yield GROUPS(group, row)

@@ -57,8 +57,8 @@ class Flooded(NamedTuple):
 
 PORTS: Relation[Uuid, Port] = Relation("ports")
 """By the northbound port's uuid."""
-FLOODED: Relation[str, Flooded] = Relation("flooded ports")
-"""By port name: the members of multicast groups, told apart from PORTS so that a group reads names only."""
+FLOODED: Relation[Uuid, Flooded] = Relation("flooded ports")
+"""By reference to the port's row: the members of multicast groups, apart from PORTS so that a group reads no more."""
 PORT_BINDINGS: Relation[str, sb.PortBinding] = Relation("Port_Binding")
 """By logical port name."""
 KEYS: Sticky[tuple[Uuid, str]] = Sticky("port tunnel keys", 1, 2**15 - 1)
@@ -102,7 +102,7 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
     )
     yield PORTS(key, made)
     if made.enabled and made.switched:
-        yield FLOODED(made.name, Flooded(switch, unknown))
+        yield FLOODED(binding_ref(made.name), Flooded(switch, unknown))
     yield KEYS.request((switch, made.name), pool=switch, wanted=wanted)
 
 

@@ -35,6 +35,9 @@ class Upward:
             if change.table is nb.LogicalSwitchPort:
                 self._dirty[change.uuid] = None
 
+    def lost(self) -> None:
+        """The transaction planned last was not done. Nothing is forgotten: its ports are still dirty."""
+
     def plan(self) -> Transaction:
         """What is to be written now; a port stays dirty until it is seen to be as it should."""
         self._dirty.update((delta.key, None) for delta in self._engine.take(STATES))

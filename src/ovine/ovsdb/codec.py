@@ -189,7 +189,14 @@ def patcher(column: Column, server_max: int) -> Patch:
         return lambda old, value: patch_map(old, decode(value))
     if column.is_scalar or column.is_optional:
         raise ValueError(f"column {column.name} is declared with one value, the server has a set")
-    return lambda old, value: tuple(sorted(set(old).symmetric_difference(decode(value))))
+    return lambda old, value: patch_set(old, decode(value))
+
+
+def patch_set(old: tuple[Any, ...], diff: Iterable[Any]) -> tuple[Any, ...]:
+    """`old`, in order, without the members of `diff` that it has and with those that it has not."""
+    members, changed = set(old), set(diff)
+    kept = [member for member in old if member not in changed] if members & changed else list(old)
+    return tuple(sorted([*kept, *(changed - members)]))  # nearly in order: quick
 
 
 def patch_map(old: Mapping[Any, Any], diff: Mapping[Any, Any]) -> Map[Any, Any]:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.engine import Emit, Reader, Relation, rule
+from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
-from ovine.plugin.inputs import PORTS_OF_NETWORK, segment_id
+from ovine.plugin.inputs import segment_id
 from ovine.projection import ref
 
 SWITCHES: Relation[Uuid, nb.LogicalSwitch] = Relation("Logical_Switch")
 SWITCH_PORTS: Relation[str, nb.LogicalSwitchPort] = Relation("Logical_Switch_Port")
+MEMBERS: Relation[Uuid, Uuid] = Relation("member of a switch")
+"""By reference to a switch port: its network. A switch takes its thousands of members from an index, not one by one."""
+MEMBERS_OF_NETWORK: Index[Uuid] = Index(MEMBERS, lambda network: (network,), "members by network")
 
 PHYSICAL = ("flat", "vlan")
 FDB_AGE = "300"
@@ -47,19 +50,18 @@ def switch(q: Reader, key: Uuid) -> Iterator[Emit]:
         other_config["fdb_age_threshold"] = FDB_AGE
     if network.external:
         other_config["broadcast-arps-to-all-routers"] = "true"
-    ports = list(q.find(PORTS_OF_NETWORK, key)) + ([localnet_name(key)] if physical else [])
     yield SWITCHES(
         key,
         nb.LogicalSwitch(
             name=switch_name(key),
-            ports=tuple(sorted(ref(SWITCH_PORTS, port) for port in ports)),
+            ports=q.find(MEMBERS_OF_NETWORK, key),
             other_config=Map(other_config),
             external_ids=Map(external_ids),
         ),
     )
 
 
-@rule(over=cloud.Network, writes=(SWITCH_PORTS,))
+@rule(over=cloud.Network, writes=(SWITCH_PORTS, MEMBERS))
 def localnet(q: Reader, key: Uuid) -> Iterator[Emit]:
     """The port by which a flat or VLAN network reaches its physical network on every host."""
     network = q.row(cloud.Network, key)
@@ -67,6 +69,7 @@ def localnet(q: Reader, key: Uuid) -> Iterator[Emit]:
         return
     tag = network.segmentation_id if network.network_type == "vlan" else None
     name = localnet_name(key)
+    yield MEMBERS(ref(SWITCH_PORTS, name), key)
     yield SWITCH_PORTS(
         name,
         nb.LogicalSwitchPort(

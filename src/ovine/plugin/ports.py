@@ -10,11 +10,11 @@ from ovine.model.base import Map, Uuid
 from ovine.plugin import addresses as columns
 from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
 from ovine.plugin.inputs import DISTRIBUTED, Address, addresses
-from ovine.plugin.networks import SWITCH_PORTS, switch_name
+from ovine.plugin.networks import MEMBERS, SWITCH_PORTS, switch_name
 from ovine.projection import ref
 
 
-@rule(over=cloud.Port, writes=(SWITCH_PORTS,))
+@rule(over=cloud.Port, writes=(SWITCH_PORTS, MEMBERS))
 def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A logical switch port for each port."""
     port = q.row(cloud.Port, key)
@@ -25,6 +25,7 @@ def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     secure = port.port_security_enabled and not port.device_owner.startswith("network:")
     options = {"requested-chassis": port.binding_host_id} if port.binding_host_id else {}
     served = {version: options_of_port(q, key, version) for version in (4, 6)}
+    yield MEMBERS(ref(SWITCH_PORTS, key), port.network)
     yield SWITCH_PORTS(
         key,
         nb.LogicalSwitchPort(
