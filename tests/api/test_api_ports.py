@@ -196,7 +196,14 @@ def test_dhcp_options_are_merged_and_removed_one_by_one(alice: Caller, network: 
     more = [option("mtu", None), option("bootfile-name", "pxe.0")]
     changed = alice.change("port", port["id"], extra_dhcp_opts=more)
     assert changed["extra_dhcp_opts"] == [option("bootfile-name", "pxe.0"), option("dns-server", "fd00::1", 6)]
-    for bad in ([option("", "x")], [option("mtu", "a\nb")], [option("mtu", "1", 5)], [{"opt_name": "mtu"}], "mtu"):
+    for bad in (
+        [option("", "x")],
+        [option("no-such-option", "x")],
+        [option("mtu", "a\nb")],
+        [option("mtu", "1", 5)],
+        [{"opt_name": "mtu"}],
+        "mtu",
+    ):
         body = {"port": {"network_id": network["id"], "extra_dhcp_opts": bad}}
         assert alice.post("/v2.0/ports", body)[0] == 400
 
