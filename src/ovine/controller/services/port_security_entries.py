@@ -6,8 +6,8 @@
 
 If a MAC comes more than once, it may do what any of the elements allows.
 
-Source: ovn-nb(5), Logical_Switch_Port port_security. Tests:
-tests/unit/controller/services/test_port_security_entries.py.
+Source: ovn-nb(5), Logical_Switch_Port port_security.
+Tests: tests/cases/controller/services/port_security.txt, port_security_ours.txt.
 """
 
 from __future__ import annotations
