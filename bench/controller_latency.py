@@ -1,4 +1,4 @@
-"""How long a host takes: from a southbound change to the switch's acknowledgement, and from a plugged interface to `up`.
+"""How long a host takes from a southbound change to the switch's acknowledgement, and from an interface to `up`.
 
     .venv/bin/python bench/controller_latency.py [--ports N] [--networks N] [--rounds N]
 

@@ -5,8 +5,7 @@ Flow control is `resubmit`: `next;` runs the next logical table, `output;` what 
 and back on the switch's stack. What only the controller can do becomes a `controller` action whose userdata says what
 (`ovine.controller.services`). An action that has no entry in `_ENCODERS` is refused by name.
 
-Sources: ovn-sb(5), "actions"; ovs-actions(7). Tests: tests/unit/controller/test_actions.py, cases in
-tests/cases/controller/actions.txt.
+Sources: ovn-sb(5), "actions"; ovs-actions(7). Tests: tests/cases/controller/actions.txt.
 """
 
 from __future__ import annotations
@@ -195,7 +194,7 @@ def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
 
 
 def _call(arguments: Iterable[tuple[Subfield, str]], run: Encoded) -> Encoded:
-    """Runs actions that expect each argument as the whole of an OpenFlow field; these fields are as before afterwards."""
+    """Runs actions that expect each argument as the whole of an OpenFlow field, which is as before afterwards."""
     moved = [(openflow_subfield(given), (field, 0, given.width)) for given, field in arguments]
     moved = [(given, place) for given, place in moved if given != place]
     save = [of.Push(*place) for _, place in moved]

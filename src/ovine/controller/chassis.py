@@ -1,8 +1,9 @@
-"""How this host presents itself in the southbound database: rows of Chassis, Encap and Chassis_Private, as they should be.
+"""How this host presents itself southbound: rows of Chassis, Encap and Chassis_Private, as they should be.
 
-The keys of `other_config` are those that ovn-northd and other controllers look for; keys of others in that column are left alone.
+The keys of `other_config` are those that ovn-northd and other controllers look for; keys of others in that column are
+left alone.
 
-Tests: tests/unit/controller/test_chassis.py.
+Tests: tests/interop/controller/test_controller_daemon.py.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The settings of this host: `external_ids:ovn-*` of the local Open_vSwitch row (ovn-controller(8), "Configuration").
 
-Each key may have the suffix `-CHASSIS`, which wins. Settings are followed at run time: `config` is a query, so whatever depends
-on one that changed runs again.
+Each key may have the suffix `-CHASSIS`, which wins. Settings are followed at run time: `config` is a query, so
+whatever depends on one that changed runs again.
 
-Tests: tests/unit/controller/test_config.py.
+Tests: tests/unit/controller/test_controller_config.py.
 """
 
 from __future__ import annotations

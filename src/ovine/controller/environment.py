@@ -1,8 +1,9 @@
 """What names in logical flows mean on this host, answered through a Reader so that each answer is a recorded read.
 
-A flow that mentions a port, address set or port group is compiled again when that very thing changes, and on no other change.
+A flow that mentions a port, address set or port group is compiled again when that very thing changes, and on no other
+change.
 
-Tests: tests/unit/controller/test_logical.py.
+Tests: tests/cases/controller/logical.txt.
 """
 
 from __future__ import annotations

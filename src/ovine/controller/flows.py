@@ -1,10 +1,10 @@
 """The relation of OpenFlow flows that the switch should hold, and short ways to write them.
 
-A flow's key is what identifies it in the switch: (table, priority, match in normal form). Several rules may want one key:
-logical flows that say the same twice, or alternatives of equal priority. Then the one whose origin sorts first holds, on every
-host and after every restart; that they differ in their actions is reported by `clashes`.
+A flow's key is what identifies it in the switch: (table, priority, match in normal form). Several rules may want one
+key: logical flows that say the same twice, or alternatives of equal priority. Then the one whose origin sorts first
+holds, on every host and after every restart; that they differ in their actions is reported by `clashes`.
 
-Tests: tests/unit/controller/.
+Tests: tests/unit/controller/test_controller_incremental.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Which southbound rows this host needs: the conditions of its monitor, as a relation.
 
-Everything about local datapaths, ports that an interface here names or that are bound or reserved for us, and our own rows.
-Conditions follow the ports as they come and go. Small tables that are needed before their use is known (datapaths, chassis,
-encapsulations, address sets, port groups) are replicated whole; so are logical flows of datapath groups, which are few, since
-a flow that moves between groups must not be missing in between.
+Everything about local datapaths, ports that an interface here names or that are bound or reserved for us, and our own
+rows. Conditions follow the ports as they come and go. Small tables that are needed before their use is known
+(datapaths, chassis, encapsulations, address sets, port groups) are replicated whole; so are logical flows of datapath
+groups, which are few, since a flow that moves between groups must not be missing in between.
 
-Tests: tests/unit/controller/test_interest.py.
+Tests: tests/unit/controller/test_controller_local.py.
 """
 
 from __future__ import annotations

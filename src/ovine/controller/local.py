@@ -1,13 +1,14 @@
 """What is on this host: interfaces of the integration bridge, ports bound here, datapaths that therefore concern us.
 
-Terms. An *interface* belongs to the integration bridge and names a logical port by `external_ids:iface-id`. A port is *claimed*
-if it is this host's to serve: an interface names it, and it is not reserved for another chassis. A datapath is *local* if a port
-of it is claimed; only local datapaths have flows here.
+Terms. An *interface* belongs to the integration bridge and names a logical port by `external_ids:iface-id`. A port is
+*claimed* if it is this host's to serve: an interface names it, and it is not reserved for another chassis. A datapath
+is *local* if a port of it is claimed; only local datapaths have flows here.
 
-A port that another chassis took over while our interface still exists is *yielded*: it is ours again only after it has been
-released there or plugged again here, so that two hosts with the same interface do not take it from each other for ever.
+A port that another chassis took over while our interface still exists is *yielded*: it is ours again only after it
+has been released there or plugged again here, so that two hosts with the same interface do not take it from each
+other for ever.
 
-Tests: tests/unit/controller/test_local.py.
+Tests: tests/unit/controller/test_controller_local.py.
 """
 
 from __future__ import annotations

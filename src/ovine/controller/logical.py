@@ -1,15 +1,15 @@
 """Logical flows to OpenFlow flows.
 
-`place_flow` says in which local datapaths a logical flow holds; `logical_flow` compiles it for one of them. So a datapath that
-becomes local costs its own flows and no others, and a port that changes costs the flows that name it.
+`place_flow` says in which local datapaths a logical flow holds; `logical_flow` compiles it for one of them. So a
+datapath that becomes local costs its own flows and no others, and a port that changes costs the flows that name it.
 
-A match that becomes a conjunction needs numbers that no other conjunction has: `CONJUNCTIONS` gives them, wishing for a hash of
-whose conjunction it is, so that a restart finds the same ones. Flows of different logical flows may be the same clause of
-several conjunctions; `clause_flow` makes one flow of them.
+A match that becomes a conjunction needs numbers that no other conjunction has: `CONJUNCTIONS` gives them, wishing for
+a hash of whose conjunction it is, so that a restart finds the same ones. Flows of different logical flows may be the
+same clause of several conjunctions; `clause_flow` makes one flow of them.
 
 A logical flow that cannot be compiled raises: it alone is missing, and `ovine/failures` shows its uuid and the place.
 
-Tests: tests/unit/controller/test_logical.py, cases in tests/cases/controller/logical.txt.
+Tests: tests/cases/controller/logical.txt, tests/unit/controller/test_controller_incremental.py.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Multicast groups: one copy into each tunnel that leads to a member, and one to each member on this host.
 
-The remote host makes the copies for its own members, from the same group's key. Localports get copies only of what was sent on
-their own host: each host has one, and it must hear its own neighbours alone.
+The remote host makes the copies for its own members, from the same group's key. Localports get copies only of what
+was sent on their own host: each host has one, and it must hear its own neighbours alone.
 
-A group may have thousands of members, most of them elsewhere or nowhere, and changes with each of them. So they are not gone
-through: the ports on this host, and the *homes* of a datapath (chassis where ports of it are bound), are looked up among them.
+A group may have thousands of members, most of them elsewhere or nowhere, and changes with each of them. So they are
+not gone through: the ports on this host, and the *homes* of a datapath (chassis where ports of it are bound), are
+looked up among them.
 
-Tests: tests/unit/controller/test_multicast.py, tests/cases/controller/multicast.txt.
+Tests: tests/cases/controller/multicast.txt.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Packets that reach the controller: each goes to the service that its userdata names, which answers with messages and rows.
+"""Packets that reach the controller: each goes to the service that its userdata names.
 
-A service that fails costs its own packet only: the failure is counted under the opcode and shown by `ovine/failures`, and a
-packet that was paused goes on with result 0.
+A service answers with messages and with rows that it learned. One that fails costs its own packet only: the failure
+is counted under the opcode and shown by `ovine/failures`, and a packet that was paused goes on with result 0.
 
-Tests: tests/unit/controller/test_packets.py.
+Tests: tests/unit/controller/test_controller_packets.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each localnet port of a local datapath, if its network is mapped, has a pair of its own: `patch-br-int-to-LPORT` on the
 integration bridge, `patch-LPORT-to-br-int` on the provider's.
 
-Tests: tests/unit/controller/test_patches.py.
+Tests: tests/unit/controller/test_controller_local.py.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Between OpenFlow ports and logical ports: where packets come in and go out, on this host and towards others.
 
-Every port of a local datapath is in one of four positions: *here* behind an interface (claimed ports, localports), *here* behind a
-patch port to a provider bridge (localnet), *elsewhere* behind a tunnel, or elsewhere on a network that has a localnet port here, by
-which it is reached. Ports in no position have no flows.
+Every port of a local datapath is in one of four positions: *here* behind an interface (claimed ports, localports),
+*here* behind a patch port to a provider bridge (localnet), *elsewhere* behind a tunnel, or elsewhere on a network
+that has a localnet port here, by which it is reached. Ports in no position have no flows.
 
-Tests: tests/unit/controller/test_physical.py, tests/cases/controller/physical.txt.
+Tests: tests/cases/controller/physical.txt, localnet.txt.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What this host writes into the southbound database: plans, worked out from what should be and what is there.
 
-Plans have no memory. They are made again whenever either side changes, so a lost transaction and another writer's interference
-are the same case as a first start.
+Plans have no memory. They are made again whenever either side changes, so a lost transaction and another writer's
+interference are the same case as a first start.
 
-Tests: tests/unit/controller/test_southbound.py.
+Tests: tests/interop/controller/test_controller_plans.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ovine.ovsdb import Replica, Transaction
 
 
 class Progress(NamedTuple):
-    """How far the switch has come: `nb_cfg` with its time in milliseconds, and the claims whose flows it acknowledged."""
+    """How far the switch has come: `nb_cfg`, its time in milliseconds, the claims whose flows it acknowledged."""
 
     nb_cfg: int = 0
     timestamp: int = 0

@@ -1,12 +1,13 @@
 """What the switch holds, what it should hold, and the difference: sans I/O.
 
-*Desired* is the relation FLOWS. *Actual* is what the switch was last known to hold: read back when a connection begins, and
-changed by what it has acknowledged. *Pending* are keys on which the two may differ. A flow that the switch refused is *rejected*: it
-is kept out until something else is desired under its key, and reported; the rest goes on.
+*Desired* is the relation FLOWS. *Actual* is what the switch was last known to hold: read back when a connection
+begins, and changed by what it has acknowledged. *Pending* are keys on which the two may differ. A flow that the
+switch refused is *rejected*: it is kept out until something else is desired under its key, and reported; the rest
+goes on.
 
 Nothing is ever cleared: a restart begins with what the switch holds and changes only what differs.
 
-Tests: tests/unit/controller/test_switch.py.
+Tests: tests/unit/controller/test_controller_switch.py, tests/packets/controller/test_controller_link.py.
 """
 
 from __future__ import annotations

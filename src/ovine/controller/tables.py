@@ -1,14 +1,15 @@
 """The OpenFlow tables of the integration bridge and the registers between them: declared once, as data.
 
-A packet's way: PHYSICAL_TO_LOGICAL says in which datapath and by which port it came; the logical ingress pipeline chooses
-an output port; REMOTE_OUTPUT sends what belongs to other hosts through tunnels, LOCAL_OUTPUT copies what stays here to each
-port; CHECK_LOOPBACK drops what would go out where it came in; the logical egress pipeline judges; LOGICAL_TO_PHYSICAL
-outputs. The other tables are subroutines: a flow's `resubmit` runs them and goes on with what they left in a register.
+A packet's way: PHYSICAL_TO_LOGICAL says in which datapath and by which port it came; the logical ingress pipeline
+chooses an output port; REMOTE_OUTPUT sends what belongs to other hosts through tunnels, LOCAL_OUTPUT copies what
+stays here to each port; CHECK_LOOPBACK drops what would go out where it came in; the logical egress pipeline judges;
+LOGICAL_TO_PHYSICAL outputs. The other tables are subroutines: a flow's `resubmit` runs them and goes on with what
+they left in a register.
 
 Table numbers matter to nobody but one controller: a restart into a version with other numbers is one atomic difference.
 Registers are OVN's own, since logical flows and packets in tunnels depend on them (ovn-architecture(7)).
 
-`TABLES` is what docs/controller.md shows. Tests: tests/unit/controller/test_tables.py.
+`TABLES` is what docs/controller.md shows. Tests: tests/unit/controller/test_controller_tables.py.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ ZONE: Final = "reg13"
 DNAT_ZONE: Final = "reg11"
 SNAT_ZONE: Final = "reg12"
 
-# --- bits of reg10, `flags` in the language; those without a symbol there are ours to set ------------------------------
+# --- bits of reg10, `flags` in the language; those without a symbol there are ours to set -----------------------------
 
 LOOPBACK: Final = 0
 FROM_RAMP: Final = 1

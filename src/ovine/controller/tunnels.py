@@ -1,12 +1,11 @@
-"""Tunnels to other chassis: which ports the integration bridge should have, which one leads to a chassis, and how a packet for it
-is wrapped.
+"""Tunnels to other chassis: which ports there should be, which one leads to a chassis, how a packet is wrapped.
 
-One port for each remote address of the best type that both sides have. OVN's keys (ovn-architecture(7), "Tunnel Encapsulations"):
-Geneve and STT carry the datapath in 24 bits; Geneve adds an option of class 0x102, type 0x80 with 15 bits of ingress port and 16 bits
-of egress port. VXLAN's 24 bits hold 12 bits of egress port above 12 bits of datapath, and no ingress port; the upper half of the
-12-bit egress ports stands for multicast groups.
+One port for each remote address of the best type that both sides have. OVN's keys (ovn-architecture(7), "Tunnel
+Encapsulations"): Geneve and STT carry the datapath in 24 bits; Geneve adds an option of class 0x102, type 0x80 with
+15 bits of ingress port and 16 bits of egress port. VXLAN's 24 bits hold 12 bits of egress port above 12 bits of
+datapath, and no ingress port; the upper half of the 12-bit egress ports stands for multicast groups.
 
-Tests: tests/unit/controller/test_tunnels.py.
+Tests: tests/unit/controller/test_controller_local.py, tests/cases/controller/tunnels.txt.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What this host writes into its Open_vSwitch database: the bridge, tunnel and patch ports, zones, and what is installed.
+"""What this host writes into its Open_vSwitch database: bridge, tunnel and patch ports, zones, what is installed.
 
-Like the southbound plans, these are worked out anew from what should be and what is there. Ports of other programs are never
-touched: ours are known by `external_ids:ovn-chassis-id` and `ovn-localnet-port`.
+Like the southbound plans, these are worked out anew from what should be and what is there. Ports of other programs
+are never touched: ours are known by `external_ids:ovn-chassis-id` and `ovn-localnet-port`.
 
-Tests: tests/unit/controller/test_vswitch.py.
+Tests: tests/interop/controller/test_controller_plans.py.
 """
 
 from __future__ import annotations

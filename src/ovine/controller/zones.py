@@ -1,9 +1,9 @@
 """Conntrack zones: a number for each local port, and two for each local datapath (DNAT and SNAT).
 
-Zones are sticky: the number a name has in `external_ids:ct-zone-NAME` of the integration bridge stays with it over restarts,
-so that connections survive. Names are OVN's: the logical port, `DATAPATH_dnat`, `DATAPATH_snat`.
+Zones are sticky: the number a name has in `external_ids:ct-zone-NAME` of the integration bridge stays with it over
+restarts, so that connections survive. Names are OVN's: the logical port, `DATAPATH_dnat`, `DATAPATH_snat`.
 
-Tests: tests/unit/controller/test_physical.py.
+Tests: tests/unit/controller/test_controller_local.py.
 """
 
 from __future__ import annotations

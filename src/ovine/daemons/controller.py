@@ -1,15 +1,17 @@
-"""The controller of one host as a process: southbound and local Open_vSwitch database → OpenFlow on the integration bridge.
+"""The controller of one host as a process: two databases in, OpenFlow on the integration bridge out.
 
     ovine controller [-n SYSTEM-ID] [OVS-DB-REMOTE]
 
-One loop computes (in bounded turns), three write: to the switch, to the southbound database, to the local database. Each writer
-works out anew, whenever it is woken, what differs from what should be; so nothing is lost when a connection is.
+One loop computes (in bounded turns), three write: to the switch, to the southbound database, to the local database.
+Each writer works out anew, whenever it is woken, what differs from what should be; so nothing is lost when a
+connection is.
 
-*Settled* means that the engine is at rest and the southbound rows that it asked for have arrived. Only what was computed when
-settled is called installed: a port is `up`, and an `nb_cfg` reached, when the switch has acknowledged flows made at or after
-such a moment. The very first difference is sent when settled, too, so that a start never removes what it has not yet understood.
+*Settled* means that the engine is at rest and the southbound rows that it asked for have arrived. Only what was
+computed when settled is called installed: a port is `up`, and an `nb_cfg` reached, when the switch has acknowledged
+flows made at or after such a moment. The very first difference is sent when settled, too, so that a start never
+removes what it has not yet understood.
 
-Tests: tests/packets/controller/, tests/interop/test_controller_daemon.py, tests/faults/test_controller_*.py.
+Tests: tests/interop/controller/, tests/faults/test_controller_faults.py, tests/interop/test_packet_cases.py.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ovine.controller.config import Config
     from ovine.controller.local import Claim
     from ovine.engine import Engine, Failure
-    from ovine.model.base import Row, Uuid
+    from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
     from ovine.ovsdb import Batch, Client, Replica, Tls, Transaction
 
@@ -379,8 +381,23 @@ class Controller:
         if client is None or presence is None or not self.settled:
             return
         txn = southbound.plan(client.replica, presence, self.engine.rows(CLAIMS), self.progress)
-        self.services.add_learned(txn, client.replica)
         await self._send(client, txn, self._wake_southbound)
+        await self._send_learned(client)
+
+    async def _send_learned(self, client: Client) -> None:
+        """Writes what packets taught, apart from all else: another host may have learned the same at the same time.
+
+        Such a transaction is refused and not repeated; the other's row has come by then, or the next packet teaches.
+        """
+        from ovine.ovsdb import NotConnected, Transaction, TransactionError
+
+        txn = Transaction()
+        self.services.add_learned(txn, client.replica)
+        try:
+            if txn:
+                await client.transact(txn)
+        except (TransactionError, NotConnected) as error:
+            self.log.info("what was learned is not written: %s", error)
 
     async def _write_local(self) -> None:
         from ovine.controller import vswitch

@@ -1,6 +1,6 @@
 """The control commands of the controller (ovn-controller(8), "Runtime Management Commands"), and `ovine/failures`.
 
-Tests: tests/interop/test_controller_daemon.py.
+Tests: tests/interop/controller/test_controller_daemon.py.
 """
 
 from __future__ import annotations

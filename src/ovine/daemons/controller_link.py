@@ -1,9 +1,10 @@
 """The OpenFlow connection of the controller: kept up, read back when it begins, and brought up to what is desired.
 
-Whenever the connection comes up (first start, restart of the switch), the switch is asked for its flows, groups and meters;
-the difference to what is desired follows in one atomic bundle. Nothing is sent before that, and nothing is cleared.
+Whenever the connection comes up (first start, restart of the switch), the switch is asked for its flows, groups and
+meters; the difference to what is desired follows in one atomic bundle. Nothing is sent before that, and nothing is
+cleared.
 
-Tests: tests/packets/controller/, tests/faults/test_controller_restart.py.
+Tests: tests/packets/controller/test_controller_link.py, tests/faults/test_controller_faults.py.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.controller_world import replay
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "controller").glob("*.txt"))

@@ -100,7 +100,7 @@ def test_conditions_follow_interfaces_and_local_datapaths() -> None:
     assert set(world.wanted(INTEREST)) == before - {("Port_Binding", ("logical_port", "==", "a"))}
 
 
-# --- tunnels, patch ports, zones ----------------------------------------------------------------------------------------
+# --- tunnels, patch ports, zones --------------------------------------------------------------------------------------
 
 
 def test_a_tunnel_is_wanted_to_every_other_chassis_by_the_best_type_that_both_have() -> None:
