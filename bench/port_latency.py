@@ -31,7 +31,7 @@ from typing import Any
 
 import orjson
 
-from latency_probe import Api, Databases, Guest, Seen, cpu_seconds
+from latency_probe import Api, Databases, Guest, Seen, busy_seconds, cpu_seconds
 from ovine.lab import Lab, LabError, netns
 
 TARGET_MS = 30.0
@@ -55,6 +55,8 @@ STAGES = {
     "arp": "neighbour's MAC known",
     "ping": "first ping answered",
 }
+PAUSE = 0.02
+"""Seconds from a new interface in the switch to the POST: what the interface makes everybody do is over then."""
 GUESTS = "guests"
 NEIGHBOUR = "neighbour"
 
@@ -66,6 +68,10 @@ class Result:
     stack: str
     base: int
     round_trip: float
+    spins: list[float] = field(default_factory=list)
+    """Milliseconds of one and the same computation, between the ports: how fast the machine was just then."""
+    strangers: float = 0.0
+    """CPUs that were busy with something else than this lab and this program."""
     times: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
     cpu: dict[str, float] = field(default_factory=dict)
 
@@ -75,8 +81,15 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         stages = {stage: {"p50": self.quantile(stage, 0.5), "p95": self.quantile(stage, 0.95)} for stage in STAGES}
-        head = {"stack": self.stack, "base": self.base, "round_trip_ms": self.round_trip}
+        head = {"stack": self.stack, "base": self.base, "round_trip_ms": self.round_trip, "spins_ms": self.spins}
+        head["busy_with_others_cpus"] = self.strangers
         return {**head, "stages_ms": stages, "cpu_ms": self.cpu}
+
+
+def spin() -> float:
+    began = time.perf_counter()
+    sum(number * number for number in range(100_000))
+    return (time.perf_counter() - began) * 1000
 
 
 class Bench:
@@ -93,18 +106,20 @@ class Bench:
         self._wire()
 
     def _wire(self) -> None:
-        """Links from the hosts' switches to one namespace of guests, without iface-id as yet."""
+        """Links from the hosts to one namespace of guests; only the neighbour's is in its switch as yet."""
         lab, (first, second) = self.lab, self.lab.spec.hosts
         self.guests = lab.spec.instance_netns(GUESTS)
         lab.store.add_namespace(self.guests)
         off = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
         netns.set_sysctl(self.guests, off)
         for host, names in ((first, self.links), (second, [NEIGHBOUR])):
-            words: list[str] = []
             for name in names:
                 netns.add_veth(lab.spec.host_netns(host), name, self.guests, f"g-{name}")
-                words += ["--", "add-port", "br-int", name]
-            lab.vsctl(host.name, *words)
+        lab.vsctl(second.name, "add-port", "br-int", NEIGHBOUR)
+
+    def plug(self, link: str) -> None:
+        """Puts a link into the switch, without iface-id; returns when the switch has taken it."""
+        self.lab.vsctl(self.lab.spec.hosts[0].name, "add-port", "br-int", link)
 
     def body(self, host: str) -> dict[str, Any]:
         return {
@@ -149,6 +164,8 @@ async def one_port(
 ) -> dict[str, float]:
     """Makes a port and follows it to the end; gives the milliseconds of each stage since the POST."""
     guest = Guest(bench.guests, f"g-{link}")
+    bench.plug(link)
+    await asyncio.sleep(PAUSE)
     body = bench.body(bench.lab.spec.hosts[0].name)
     began = time.perf_counter()
     port = (await api.request("POST", "ports", body))["port"]
@@ -180,13 +197,17 @@ async def run(bench: Bench, stack: str, base: int, links: list[str], neighbour: 
     result = Result(stack, base, statistics.median(round_trips) * 1000)
     gc.collect()
     gc.disable()
-    before = {name: cpu_seconds(pid) for name, pid in bench.processes().items()}
+    processes = bench.processes() | {"this program": os.getpid()}
+    before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+    began, busy = time.perf_counter(), busy_seconds()
     for link in links:
+        result.spins.append(spin())
         times = await one_port(bench, api, look, databases, seen, link, neighbour)
         for stage, milliseconds in times.items():
             result.times[stage].append(milliseconds)
-    for name, pid in bench.processes().items():
-        result.cpu[name] = (cpu_seconds(pid) - before.get(name, 0.0)) * 1000 / len(links)
+    spent = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+    result.strangers = (busy_seconds() - busy - sum(spent.values())) / (time.perf_counter() - began)
+    result.cpu = {name: seconds * 1000 / len(links) for name, seconds in spent.items()}
     gc.enable()
     await databases.close()
     await api.close()
@@ -218,7 +239,9 @@ async def measure(stack: str, bases: list[int], ports: int, warm: int, show: Cal
 
 def table(result: Result) -> str:
     lines = [
-        f"{result.stack}, {result.base} other ports; one round trip to ovsdb-server {result.round_trip:.2f} ms",
+        f"{result.stack}, {result.base} other ports; calibration: ovsdb-server round trip {result.round_trip:.2f} ms, "
+        f"a fixed computation p50 {statistics.median(result.spins):.1f} ms, fastest {min(result.spins):.1f} ms; "
+        f"{result.strangers:.1f} CPUs busy with other things",
         "  ms since the POST                        p50      p95",
     ]
     for stage, words in STAGES.items():
