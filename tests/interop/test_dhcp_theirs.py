@@ -1,6 +1,6 @@
 """The same DHCP requests to our controller and to Debian's: equal answers, or differences that are named here.
 
-Both hosts are under Debian's northd; their ports have the same options, and the same addresses in networks of their own.
+Both hosts are under Debian's northd; their ports have the same options, and the same addresses in different networks.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ Elements that cannot be read allow nothing; `unreadable_elements` fails for thei
 
 Sources: ovn-nb(5), port_security; ovn-sb(5), check_in_port_sec.
 Tests: tests/cases/controller/services/port_security*.txt, judged by a real switch in
-tests/packets/controller/test_port_security_judge.py, and by Debian's flows in tests/interop/test_port_security_theirs.py.
+tests/packets/controller/test_port_security_judge.py, and by Debian's flows in
+tests/interop/test_port_security_theirs.py.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Tests: tests/unit/controller/services/.
 
 from __future__ import annotations
 
-from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security
+from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security, refusals
 from ovine.engine import Rule
 
 SERVICES: tuple[Service, ...] = (
@@ -14,5 +14,6 @@ SERVICES: tuple[Service, ...] = (
     fdb.SERVICE,
     *mac_binding.SERVICES,
     *neighbours.SERVICES,
+    *refusals.SERVICES,
 )
 RULES: tuple[Rule, ...] = (*port_security.RULES, *fdb.RULES, *mac_binding.RULES)

@@ -8,10 +8,10 @@ import dpkt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.frames import build
 
 from ovine.controller.services import frames
 from ovine.controller.services.frames import Malformed, checksum, ethernet, ipv4, ipv6, make_ipv4, make_udp, udp
+from support.frames import build
 
 IP4 = build("02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 1>2")
 IP6 = build("02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 udp 1>2")
