@@ -76,6 +76,8 @@ class Databases:
             for change in batch:
                 if change.new is not None:
                     take(change.new)
+                elif change.table is sb.PortBinding:
+                    self._seen.note(change.old.logical_port, "gone")  # type: ignore[union-attr]
 
         client = Client(database, remote, monitors=[Monitor(table, columns)])
         client.subscribe(changed)
@@ -157,10 +159,10 @@ class Api:
         self._writer.write(head.encode() + content)
         status, *fields = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         lengths = [field for field in fields if field.lower().startswith("content-length:")]
-        reply = await self._reader.readexactly(int(lengths[0].split(":")[1]))
+        reply = await self._reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
         if int(status.split()[1]) >= 400:
             raise RuntimeError(f"{method} {path}: {reply.decode()}")
-        return orjson.loads(reply)
+        return orjson.loads(reply) if reply else None
 
 
 class Guest:
@@ -186,7 +188,7 @@ class Guest:
         while True:
             try:
                 frame = self._socket.recv(2048)
-            except BlockingIOError:
+            except OSError:  # nothing is left to read, or the link is out of the switch and therefore down
                 return
             self._take(frame)
 
@@ -223,17 +225,21 @@ class Guest:
         note("ping")
 
     async def _ask(self, frame: bytes, is_answer: Callable[[bytes], bool]) -> bytes:
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
 
         def take(received: bytes) -> None:
             if is_answer(received) and not answer.done():
                 answer.set_result(received)
 
+        def send() -> None:
+            if not answer.done():
+                self._send(frame)
+                loop.call_later(RETRY, send)
+
         self._answers = take
-        while not answer.done():
-            self._send(frame)
-            await asyncio.wait([answer], timeout=RETRY)
-        return answer.result()
+        send()
+        return await answer
 
 
 def _turned_round(frame: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """How long a port takes from POST /v2.0/ports to ACTIVE and to its first ping, stage by stage.
 
     sudo .venv/bin/python bench/port_latency.py [--ports 50] [--base 0 1000] [--stacks ovine mixed c]
-                                                [--json FILE] [--check]
+                                                [--first] [--json FILE] [--check]
 
 A whole lab is started: databases, API, plugin, northd, two hosts with their switches and controllers. Ports are made
 one after the other as an ordinary client does, with `binding:host_id`; at the reply the host's interface, which is in
@@ -9,7 +9,8 @@ the switch already, gets its `iface-id`, as a hypervisor does when an instance b
 and the API, and plays the instances with raw frames: the new one asks for the MAC of a neighbour on the other host, and
 pings it across the tunnel, every 2 ms until an answer comes.
 
-`--base` says how many other ports the network has already. `--stacks` chooses whose daemons are measured under the same
+The port is deleted again before the next one. `--base` says how many other ports the network has already; one of them
+is an instance on the same host, unless `--first` is given. `--stacks` chooses whose daemons are measured under the same
 API and plugin: "ovine" is ours, "c" has Debian's ovn-northd and ovn-controller, "mixed" our northd with Debian's
 controller; with more than one, ratios are printed, all from one run. `--check` ends with status 1 if the p50 to ACTIVE
 of "ovine" is more than 30 ms. The stages, and figures, are in docs/latency.md.
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import uvloop
 
 from latency_probe import Api, Databases, Guest, Seen, busy_seconds, cpu_seconds
 from ovine.lab import Lab, LabError, netns
@@ -58,6 +60,8 @@ STAGES = {
 PAUSE = 0.02
 """Seconds from a new interface in the switch to the POST: what the interface makes everybody do is over then."""
 GUESTS = "guests"
+INSTANCE = "instance"
+RESIDENT = "resident"
 NEIGHBOUR = "neighbour"
 
 
@@ -95,9 +99,8 @@ def spin() -> float:
 class Bench:
     """A lab that is up, with a network and links for instances to be."""
 
-    def __init__(self, lab: Lab, links: int) -> None:
+    def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.links = [f"port{number}" for number in range(links)]
         self._count = 0
         cloud = lab.cloud
         self.network = cloud.post("networks", {"network": {"name": "bench"}})["network"]["id"]
@@ -112,14 +115,15 @@ class Bench:
         lab.store.add_namespace(self.guests)
         off = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
         netns.set_sysctl(self.guests, off)
-        for host, names in ((first, self.links), (second, [NEIGHBOUR])):
-            for name in names:
-                netns.add_veth(lab.spec.host_netns(host), name, self.guests, f"g-{name}")
-        lab.vsctl(second.name, "add-port", "br-int", NEIGHBOUR)
+        for host, name in ((first, INSTANCE), (first, RESIDENT), (second, NEIGHBOUR)):
+            netns.add_veth(lab.spec.host_netns(host), name, self.guests, f"g-{name}")
 
-    def plug(self, link: str) -> None:
-        """Puts a link into the switch, without iface-id; returns when the switch has taken it."""
-        self.lab.vsctl(self.lab.spec.hosts[0].name, "add-port", "br-int", link)
+    def plug(self) -> None:
+        """Puts the instance's link into the switch, without iface-id; returns when the switch has taken it."""
+        self.lab.vsctl(self.lab.spec.hosts[0].name, "add-port", "br-int", INSTANCE)
+
+    def unplug(self) -> None:
+        self.lab.vsctl(self.lab.spec.hosts[0].name, "del-port", "br-int", INSTANCE)
 
     def body(self, host: str) -> dict[str, Any]:
         return {
@@ -143,13 +147,14 @@ class Bench:
         return {process.name: process.pid for process in self.lab.processes.recorded() if process.alive}
 
 
-async def place_neighbour(bench: Bench, api: Api) -> Guest:
-    """The instance on the other host that all the others ping."""
-    lab, host = bench.lab, bench.lab.spec.hosts[1]
-    port = (await api.request("POST", "ports", bench.body(host.name)))["port"]
-    lab.vsctl(host.name, "set", "Interface", NEIGHBOUR, f"external_ids:iface-id={port['id']}")
+async def place(bench: Bench, api: Api, host: str, link: str) -> Guest:
+    """An instance that is there all the time."""
+    lab = bench.lab
+    port = (await api.request("POST", "ports", bench.body(host)))["port"]
+    setting = ["set", "Interface", link, f"external_ids:iface-id={port['id']}"]
+    lab.vsctl(host, "add-port", "br-int", link, "--", *setting)
     lab.cloud.wait_port_active(port["id"], 30.0)
-    guest = Guest(bench.guests, f"g-{NEIGHBOUR}")
+    guest = Guest(bench.guests, f"g-{link}")
     guest.become(port)
     return guest
 
@@ -160,11 +165,10 @@ async def is_active(api: Api, port: str) -> bool:
 
 
 async def one_port(
-    bench: Bench, api: Api, look: Api, databases: Databases, seen: Seen, link: str, neighbour: Guest
+    bench: Bench, api: Api, look: Api, databases: Databases, seen: Seen, guest: Guest, neighbour: Guest
 ) -> dict[str, float]:
-    """Makes a port and follows it to the end; gives the milliseconds of each stage since the POST."""
-    guest = Guest(bench.guests, f"g-{link}")
-    bench.plug(link)
+    """Makes a port and follows it to its first ping, then deletes it; gives the milliseconds of each stage."""
+    bench.plug()
     await asyncio.sleep(PAUSE)
     body = bench.body(bench.lab.spec.hosts[0].name)
     began = time.perf_counter()
@@ -172,7 +176,7 @@ async def one_port(
     name = port["id"]
     seen.note(name, "reply")
     guest.become(port)
-    await databases.plug(link, name)
+    await databases.plug(INSTANCE, name)
     seen.note(name, "plugged")
     reaching = asyncio.create_task(guest.reach(neighbour, lambda stage: seen.note(name, stage)))
     await seen.wait(name, "active")
@@ -181,15 +185,18 @@ async def one_port(
     seen.note(name, "rest")
     await seen.wait(name, *STAGES)
     await reaching
-    guest.close()
+    bench.unplug()
+    await api.request("DELETE", f"ports/{name}")
+    await seen.wait(name, "gone")
     return {stage: (seen.times[name][stage] - began) * 1000 for stage in STAGES}
 
 
-async def run(bench: Bench, stack: str, base: int, links: list[str], neighbour: Guest) -> Result:
-    """Measures a port on each of these links."""
+async def run(bench: Bench, stack: str, base: int, ports: int, neighbour: Guest) -> Result:
+    """Measures so many ports, one after the other."""
     lab, seen = bench.lab, Seen()
     databases = Databases(lab, seen)
     api, look = [Api(*lab.cloud.session()) for _ in range(2)]
+    guest = Guest(bench.guests, f"g-{INSTANCE}")
     await databases.start()
     await api.start()
     await look.start()
@@ -200,40 +207,42 @@ async def run(bench: Bench, stack: str, base: int, links: list[str], neighbour: 
     processes = bench.processes() | {"this program": os.getpid()}
     before = {name: cpu_seconds(pid) for name, pid in processes.items()}
     began, busy = time.perf_counter(), busy_seconds()
-    for link in links:
+    for _ in range(ports):
         result.spins.append(spin())
-        times = await one_port(bench, api, look, databases, seen, link, neighbour)
+        times = await one_port(bench, api, look, databases, seen, guest, neighbour)
         for stage, milliseconds in times.items():
             result.times[stage].append(milliseconds)
     spent = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
     result.strangers = (busy_seconds() - busy - sum(spent.values())) / (time.perf_counter() - began)
-    result.cpu = {name: seconds * 1000 / len(links) for name, seconds in spent.items()}
+    result.cpu = {name: seconds * 1000 / ports for name, seconds in spent.items()}
     gc.enable()
+    guest.close()
     await databases.close()
     await api.close()
     await look.close()
     return result
 
 
-async def measure(stack: str, bases: list[int], ports: int, warm: int, show: Callable[[str], None]) -> list[Result]:
+async def measure(stack: str, options: argparse.Namespace, show: Callable[[str], None]) -> list[Result]:
     """A lab of one stack, at each size in turn."""
     northd, controllers = STACKS[stack]
     results = []
     show(f"{stack}: starting northd ({northd}) and controllers ({controllers[0]})")
     with Lab(northd=northd, controllers=controllers) as lab:
-        bench = Bench(lab, len(bases) * (warm + ports))
+        bench = Bench(lab)
         api = Api(*lab.cloud.session())
         await api.start()
-        neighbour = await place_neighbour(bench, api)
+        first, second = (host.name for host in lab.spec.hosts)
+        neighbour = await place(bench, api, second, NEIGHBOUR)
+        guests = [neighbour] if options.first else [neighbour, await place(bench, api, first, RESIDENT)]
         await api.close()
-        links = list(bench.links)
-        for base in sorted(bases):
-            show(f"{stack}: {base} ports on the network, then {ports} measured")
+        for base in sorted(options.base):
+            show(f"{stack}: {base} ports on the network, then {options.ports} measured")
             bench.grow(base)
-            mine, links = links[: warm + ports], links[warm + ports :]
-            await run(bench, stack, base, mine[:warm], neighbour)
-            results.append(await run(bench, stack, base, mine[warm:], neighbour))
-        neighbour.close()
+            await run(bench, stack, base, options.warm, neighbour)
+            results.append(await run(bench, stack, base, options.ports, neighbour))
+        for guest in guests:
+            guest.close()
     return results
 
 
@@ -247,7 +256,8 @@ def table(result: Result) -> str:
     for stage, words in STAGES.items():
         lines.append(f"  {words:<36}{result.quantile(stage, 0.5):8.1f} {result.quantile(stage, 0.95):8.1f}")
     busy = sorted(result.cpu.items(), key=lambda item: -item[1])
-    lines.append("  CPU ms per port: " + ", ".join(f"{name} {spent:.1f}" for name, spent in busy if spent >= 0.1))
+    spent = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in busy if milliseconds >= 0.1)
+    lines.append(f"  CPU ms per port, with plugging and deleting it: {spent}")
     return "\n".join(lines)
 
 
@@ -273,6 +283,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warm", type=int, default=5, help="ports before that, which do not count (default: 5)")
     parser.add_argument("--base", type=int, nargs="+", default=[0], help="ports that are there already (default: 0)")
     parser.add_argument("--stacks", nargs="+", choices=sorted(STACKS), default=["ovine"])
+    parser.add_argument("--first", action="store_true", help="each port is the first of its network on its host")
     parser.add_argument("--json", type=Path, help="write the figures to a file as well")
     parser.add_argument("--check", action="store_true", help=f"fail if ovine's p50 to ACTIVE exceeds {TARGET_MS:g} ms")
     return parser.parse_args()
@@ -287,7 +298,8 @@ def main() -> int:
     results: list[Result] = []
     try:
         for stack in options.stacks:
-            found = asyncio.run(measure(stack, options.base, options.ports, options.warm, lambda line: print(line)))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                found = runner.run(measure(stack, options, print))
             for result in found:
                 print(table(result), flush=True)
             results += found
