@@ -111,7 +111,9 @@ def _network(text: str) -> tuple[int, Network]:
     try:
         found = ip_interface(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no IP address or prefix") from None
+        found = None
+    if found is None or "%" in text:
+        raise ValueError(f"{text!r} is no IP address or prefix")
     address: IPv4Address | IPv6Address = found.ip
     subnet = found.network
     single = subnet.prefixlen == subnet.max_prefixlen
