@@ -115,6 +115,21 @@ async def test_flows_and_bindings_stay_while_the_southbound_database_is_away(ben
     await bench.until(lambda: len(bench.flows()) == len(flows) + 1, "changes arrive again")
 
 
+async def test_the_local_database_may_go_and_come_back(bench: Host) -> None:
+    """Without its database the switch answers no OpenFlow either; what changed meanwhile is done when it is back."""
+    flows = await two_ports(bench)
+    bench.local_server.kill()
+    (datapath,) = bench.southbound.replica.rows(sb.DatapathBinding)
+    await bench.below(bench.logical_flow(datapath, 5, "ip4", "drop;"))
+    assert bench.controller.command("debug/status") == "running\n"
+    bench.local_server.start()
+    await bench.until(lambda: len(bench.flows()) == len(flows) + 1, "the change is carried out")
+    await bench.local.ready(10)
+    await bench.unplug("b")
+    await bench.until(lambda: bench.binding("b").chassis is None, "changes of the local database arrive again")
+    await bench.settled()
+
+
 async def test_a_new_ovn_remote_is_followed_at_once(bench: Host, tmp_path: Path) -> None:
     await two_ports(bench)
     with start_server(OVN_SCHEMA, tmp_path) as other:

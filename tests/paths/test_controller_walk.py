@@ -87,9 +87,16 @@ class ControllerWalk(RuleBasedStateMachine):
     def datapath_gone(self, switch: str) -> None:
         self.world.remove(sb.DatapathBinding, uuid_of("datapath", switch))
 
-    @rule(switch=SWITCHES, table=st.integers(0, 1), match=MATCHES, actions=ACTIONS, there=st.booleans())
-    def flow(self, switch: str, table: int, match: str, actions: str, there: bool) -> None:
-        uuid = self.world.flow(switch, "ingress", table, 100, match, actions)
+    @rule(
+        switch=SWITCHES,
+        table=st.integers(0, 1),
+        match=MATCHES,
+        actions=ACTIONS,
+        port=st.just("") | PORTS,
+        there=st.booleans(),
+    )
+    def flow(self, switch: str, table: int, match: str, actions: str, port: str, there: bool) -> None:
+        uuid = self.world.flow(switch, "ingress", table, 100, match, actions, port=port)
         if not there:
             self.world.remove(sb.LogicalFlow, uuid)
 

@@ -141,6 +141,7 @@ class World:
         match: str,
         actions: str,
         group: bool = False,
+        port: str = "",
     ) -> Uuid:
         uuid = uuid_of("flow", datapath, pipeline, str(table), str(priority), match, actions)
         where = {"logical_dp_group" if group else "logical_datapath": uuid_of("datapath", datapath)}
@@ -152,6 +153,7 @@ class World:
                 priority=int(priority),
                 match=match,
                 actions=actions,
+                tags=StrMap({"in_out_port": port} if port else {}),
                 **where,  # type: ignore[arg-type]
             )
         )

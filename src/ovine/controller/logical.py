@@ -24,7 +24,8 @@ from ovine.controller import tables as t
 from ovine.controller.actions import Scope, encode
 from ovine.controller.environment import HostEnvironment, template
 from ovine.controller.flows import FLOWS, Body, FlowKey, cookie_of, flow
-from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.local import LOCAL_DATAPATHS, PORT_BY_NAME
+from ovine.controller.physical import place
 from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
 from ovine.language import (
     Expr,
@@ -73,6 +74,12 @@ CLAUSES: Relation[tuple[FlowKey, Owner, int], Clause] = Relation("clause of a co
 CONCLUSIONS: Relation[Owner, Conclusion] = Relation("conclusion of a conjunction")
 CONJUNCTIONS: Sticky[Owner] = Sticky("conjunction number", 1, 0xFFFFFFFF)
 CLAUSES_OF_FLOW: Final = Index(CLAUSES, lambda clause: (clause.key,), "clauses by flow")
+
+
+PORT_TAG: Final = "in_out_port"
+"""The tag by which northd says that a flow's `inport` (ingress) or `outport` (egress) is this one port."""
+PLACED_TYPES: Final = frozenset({"", "localport", "localnet"})
+"""Port types whose packets enter and leave where `place` says."""
 
 
 class LogicalFlowError(ValueError):
@@ -126,7 +133,7 @@ def logical_flow(q: Reader, key: Placed) -> Iterator[Emit]:
     """The OpenFlow flows of one logical flow in one local datapath."""
     uuid, datapath = key
     row, datapath_key = q.value(sb.LogicalFlow, uuid), q.get(LOCAL_DATAPATHS, datapath)
-    if row is None or datapath_key is None:
+    if row is None or datapath_key is None or not _concerns(q, row.tags.get(PORT_TAG)):
         return
     try:
         yield from _compiled(q, row, datapath, datapath_key)
@@ -134,6 +141,16 @@ def logical_flow(q: Reader, key: Placed) -> Iterator[Emit]:
         stage = row.external_ids.get("stage-name", "")
         where = f"{row.pipeline} table {row.table_id}{f' ({stage})' if stage else ''}, priority {row.priority}"
         raise LogicalFlowError(f"Logical_Flow {uuid}, {where}: {_reason(error)}") from error
+
+
+def _concerns(q: Reader, port: str | None) -> bool:
+    """Whether a flow can match here, if its tag says that it is about packets at one port only."""
+    if port is None:
+        return True
+    return any(
+        q.row(sb.PortBinding, uuid).type not in PLACED_TYPES or place(q, uuid) is not None
+        for uuid in q.find(PORT_BY_NAME, port)
+    )
 
 
 def _reason(error: ValueError) -> str:

@@ -38,6 +38,7 @@ WRITTEN: Final[frozenset[type[Row]]] = frozenset(
 
 SWITCH_MONITORS: Final = (
     Monitor(vs.OpenVSwitch, columns=("bridges", "external_ids", "iface_types")),
+    Monitor(vs.SSL),
     Monitor(
         vs.Bridge,
         columns=("name", "ports", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),

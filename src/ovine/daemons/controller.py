@@ -286,6 +286,10 @@ class Controller:
         client, self.southbound = self.southbound, None
         if client is None:
             return
+        waiting = self._tasks.pop("conditions", None)
+        if waiting is not None:
+            waiting.cancel()
+        self._awaited = False
         await client.close()
         self._ever_settled = False
         for table in client.database.tables.values():

@@ -79,7 +79,7 @@ class SwitchLink:
         delay = FIRST_RETRY
         while True:
             try:
-                async with await Connection.open(self.target, probe_interval=5.0) as connection:
+                async with await Connection.open(self.target) as connection:
                     delay = FIRST_RETRY
                     await self._serve(connection)
             except (OSError, ProtocolError, RefusedError) as error:
@@ -140,17 +140,25 @@ class SwitchLink:
             if not messages:
                 return True
             try:
-                await connection.transact(messages)
-                self.sent += len(mods)
-                self.state.done(mods)
-            except RefusedError as error:
-                self._refused(error, mods)
-            except EncodeError as error:
-                self._unencodable(error, mods)
+                await self._transact(connection, messages, mods)
             except (OSError, ProtocolError) as error:
+                # What the switch holds is no longer known for certain: it is read back when the connection is back.
                 self._note_error(error)
+                await connection.close()
                 return False
         return False
+
+    async def _transact(self, connection: Connection, messages: list[Message], mods: Mapping[FlowKey, FlowMod]) -> None:
+        """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt."""
+        try:
+            await connection.transact(messages)
+        except RefusedError as error:
+            self._refused(error, mods)
+        except EncodeError as error:
+            self._unencodable(error, mods)
+        else:
+            self.sent += len(mods)
+            self.state.done(mods)
 
     def _refused(self, error: RefusedError, mods: Mapping[FlowKey, FlowMod]) -> None:
         blamed = 0
