@@ -5,7 +5,7 @@ Tests: tests/unit/controller/services/.
 
 from __future__ import annotations
 
-from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security, refusals
+from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security, ra, refusals
 from ovine.engine import Rule
 
 SERVICES: tuple[Service, ...] = (
@@ -15,5 +15,6 @@ SERVICES: tuple[Service, ...] = (
     *mac_binding.SERVICES,
     *neighbours.SERVICES,
     *refusals.SERVICES,
+    ra.SERVICE,
 )
 RULES: tuple[Rule, ...] = (*port_security.RULES, *fdb.RULES, *mac_binding.RULES)
