@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +18,7 @@ def show(lab_name: str) -> int:
     lab = choose(lab_name)
     requirements.check()
     # The database clients report their coming and going; here only the answer is wanted.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.getLogger("ovine").setLevel(logging.ERROR)
     state = facts.read(lab)
     render(state, lab.spec.name, Console(highlight=False))
     return 0 if is_well(state) else 1
