@@ -10,7 +10,7 @@ from typing import Any, Final
 from ovine.controller import chassis, interest, local, logical, multicast, patches, physical, services, tunnels, zones
 from ovine.controller.config import Startup
 from ovine.controller.flows import FLOWS, clashes
-from ovine.engine import Engine, Failure, Relation, Rule
+from ovine.engine import Engine, Failure, Relation, Rule, Sticky
 from ovine.model import sb, vs
 from ovine.model.base import Row
 from ovine.ovsdb import Monitor
@@ -47,6 +47,16 @@ SWITCH_MONITORS: Final = (
     Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport")),
 )
 """Not the columns that change by themselves all the time, such as statistics."""
+
+
+INPUTS: Final[tuple[type[Any], ...]] = (
+    local.Yielded,
+    *(monitor.table for monitor in SWITCH_MONITORS),
+    *interest.WHOLE,
+    *interest.CONDITIONAL,
+)
+"""What the engine is fed with while it runs."""
+STICKY: Final[tuple[Sticky[Any], ...]] = (zones.ZONES, logical.CONJUNCTIONS)
 
 
 def new_engine(startup: Startup) -> Engine:

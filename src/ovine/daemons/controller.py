@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 TURN = 500
 """Rule runs between two looks at other events: some milliseconds."""
+FEED = 2000
+"""Rows copied between two looks at other events."""
 RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
 
@@ -65,6 +67,9 @@ class Controller:
         self.southbound: Client | None = None
         self._startup = _startup(context)
         self.engine: Engine = new_engine(self._startup)
+        self._shadow: Engine | None = None
+        """An engine that is being computed from nothing, and is told all that the other one is told."""
+        self._recomputing = asyncio.Lock()
         self.progress = Progress()
         self.paused = False
         self.services = PacketServices(_World(self))
@@ -123,6 +128,11 @@ class Controller:
             old.cancel()
         self._tasks[name] = asyncio.ensure_future(work)
 
+    def _feed(self, relation: Any, key: Any, value: Any) -> None:
+        self.engine.feed(relation, key, value)
+        if self._shadow is not None:
+            self._shadow.feed(relation, key, value)
+
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def _take_local(self) -> None:
@@ -139,7 +149,7 @@ class Controller:
                 self.engine.seed(ZONES, self._zones)
         for table in (vs.OpenVSwitch, vs.Bridge, vs.Port, vs.Interface):
             for uuid, row in self.local.replica.rows(table).items():
-                self.engine.feed(table, uuid, row)
+                self._feed(table, uuid, row)
         self.local.subscribe(self._local_changed)
         self.wake.set()
 
@@ -148,12 +158,12 @@ class Controller:
         from ovine.model import vs
 
         for change in batch:
-            self.engine.feed(change.table, change.uuid, change.new)
+            self._feed(change.table, change.uuid, change.new)
             if change.table is vs.Interface and change.old is not None:
                 before = change.old.external_ids.get("iface-id")  # type: ignore[attr-defined]
                 after = change.new.external_ids.get("iface-id") if change.new is not None else None  # type: ignore[attr-defined]
                 if before and before != after:
-                    self.engine.feed(Yielded, before, None)
+                    self._feed(Yielded, before, None)
             elif change.table is vs.Bridge and self.link is not None:
                 self.link.hurry()
         self._at_rest = False
@@ -167,7 +177,7 @@ class Controller:
         if any(change.table in WRITTEN for change in batch):
             self._wake_southbound.set()
         for change in batch:
-            self.engine.feed(change.table, change.uuid, change.new)
+            self._feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
         self._at_rest = False
@@ -184,12 +194,12 @@ class Controller:
         if new is None or new.chassis is None or new.chassis == ours:
             name = (new or old).logical_port
             if self.engine.rows(Yielded).get(name) is not None:
-                self.engine.feed(Yielded, name, None)
+                self._feed(Yielded, name, None)
         elif old is not None and ours is not None and old.chassis == ours:
             claim = self.engine.rows(CLAIMS).get(new.uuid)
             if claim is not None:
                 self.log.info("port %s is now bound to another chassis", new.logical_port)
-                self.engine.feed(Yielded, new.logical_port, Yielded(claim.interface))
+                self._feed(Yielded, new.logical_port, Yielded(claim.interface))
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -294,7 +304,7 @@ class Controller:
         self._ever_settled = False
         for table in client.database.tables.values():
             for uuid in list(self.engine.rows(table.row)):
-                self.engine.feed(table.row, uuid, None)
+                self._feed(table.row, uuid, None)
         self.wake.set()
 
     def _tls(self) -> Tls | None:
@@ -326,10 +336,12 @@ class Controller:
                 wanted[table][clause] = None
         for table in CONDITIONAL:
             name = table.spec.name
-            if name in changed and wanted[name] != self._clauses.get(name):
+            before = self._clauses.get(name)
+            if name in changed and wanted[name] != before:
                 self._clauses[name] = wanted[name]
                 self.southbound.set_condition(table, list(wanted[name]) or [False])
-                self._awaited = True
+                if before is None or not wanted[name].keys() <= before.keys():
+                    self._awaited = True  # fewer conditions bring no rows that would have to be waited for
         if self._awaited:
             self._spawn("conditions", self._await_conditions(self.southbound))
 
@@ -487,27 +499,47 @@ class Controller:
             self.log.warning("%s at %s: %s", failure.rule, failure.key, failure.error)
         self._reported = now
 
-    def recompute(self) -> list[str]:
-        """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
-        self.engine.run()
-        fresh = self.engine.recomputed()
-        differences = self.engine.differences(fresh)
-        self.engine = fresh
-        self.recomputes += 1
-        collector.start_over()  # the old engine is one great cycle
-        if self.link is not None:
-            from ovine.controller.flows import FLOWS
+    async def _recomputed(self) -> tuple[Engine, list[str]]:
+        """An engine computed from nothing, and where it differs from ours: nowhere. In bounded turns.
 
-            self.link.state.note([*self.link.state.actual, *fresh.rows(FLOWS)])
+        What changes meanwhile is fed to both.
+        """
+        from ovine.controller.rules import INPUTS, STICKY, new_engine
+
+        async with self._recomputing:
+            fresh = self._shadow = new_engine(_startup(self.context))
+            try:
+                for sticky in STICKY:
+                    fresh.seed(sticky, dict(self.engine.rows(sticky)))
+                for relation in INPUTS:
+                    keys = list(self.engine.rows(relation))
+                    for start in range(0, len(keys), FEED):
+                        for key in keys[start : start + FEED]:
+                            fresh.feed(relation, key, self.engine.rows(relation).get(key))
+                        await asyncio.sleep(0)
+                while not (self.engine.run(TURN) and fresh.run(TURN)):  # noqa: ASYNC110 (a turn for the others)
+                    await asyncio.sleep(0)
+                return fresh, self.engine.differences(fresh)
+            finally:
+                self._shadow = None
+                self.wake.set()
+
+    async def recompute(self) -> list[str]:
+        """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
+        from ovine.controller.flows import FLOWS
+
+        self.engine, differences = await self._recomputed()
+        self.recomputes += 1
+        if self.link is not None:
+            self.link.state.note([*self.link.state.actual, *self.engine.rows(FLOWS)])
         for line in differences[:20]:
             self.log.error("recompute differs: %s", line)
-        self.wake.set()
+        self._unwritten = True
         return differences
 
     async def audit(self) -> list[str]:
         """Incremental state against a recompute, and the switch against what it should hold; empty if all agree."""
-        found = self.engine.audit()
-        self.wake.set()
+        _, found = await self._recomputed()
         if self.link is not None and self.link.ready:
             found += await self.link.audit()
         return found

@@ -61,9 +61,9 @@ def _answer(controller: Controller, text: Callable[[Controller], str]) -> Callab
 def _register_engine(commands: Commands, controller: Controller) -> None:
     cleared: dict[str, int] = {}
 
-    def recompute(words: list[str]) -> str:
+    async def recompute(words: list[str]) -> str:
         del words
-        controller.recompute()
+        await controller.recompute()
         return ""
 
     def pause(words: list[str]) -> str:
