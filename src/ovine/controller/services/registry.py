@@ -5,7 +5,18 @@ Tests: tests/unit/controller/services/.
 
 from __future__ import annotations
 
-from ovine.controller.services import Service, dhcp4, dhcp6, fdb, mac_binding, neighbours, port_security, ra, refusals
+from ovine.controller.services import (
+    Service,
+    acl_log,
+    dhcp4,
+    dhcp6,
+    fdb,
+    mac_binding,
+    neighbours,
+    port_security,
+    ra,
+    refusals,
+)
 from ovine.engine import Rule
 
 SERVICES: tuple[Service, ...] = (
@@ -16,5 +27,6 @@ SERVICES: tuple[Service, ...] = (
     *neighbours.SERVICES,
     *refusals.SERVICES,
     ra.SERVICE,
+    acl_log.SERVICE,
 )
 RULES: tuple[Rule, ...] = (*port_security.RULES, *fdb.RULES, *mac_binding.RULES)
