@@ -22,6 +22,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
 from ovine.engine.reader import Reader, View
@@ -353,14 +354,17 @@ class Engine:
 
     def _settle_rule(self, store: RuleStore, limit: int | None) -> None:
         store.busy = True
+        pending = store.pending
         last = None if limit is None else store.runs + limit
         try:
-            while store.pending and (last is None or store.runs < last):
-                node = next(iter(store.pending))
-                stale = self._is_stale(node)
-                store.pending.pop(node, None)
-                if stale:
-                    self._run_rule(store, node)
+            while pending and (last is None or store.runs < last):
+                # Several at once: the first key of a dict is slow to find where many have been removed.
+                for node in list(islice(pending, limit)):
+                    if node in pending:  # not settled by then, nor gone
+                        stale = self._is_stale(node)
+                        pending.pop(node, None)
+                        if stale:
+                            self._run_rule(store, node)
         finally:
             store.busy = False
 
@@ -438,12 +442,16 @@ class Engine:
         return output
 
     def _apply(self, node: Node, output: dict[tuple[TableStore, Hashable], Any]) -> None:
-        before, node.output = unpack(node.output), pack(output)
-        for table, key in before.keys() - output.keys():
-            self._withdraw(node, table, key)
-        for (table, key), value in output.items():
-            if (table, key) not in before or before[table, key] != value:
-                self._emit(node, table, key, value)
+        packed = pack(output)
+        if packed == node.output:
+            return
+        before, node.output = unpack(node.output), packed
+        for slot in before:
+            if slot not in output:
+                self._withdraw(node, *slot)
+        for slot, value in output.items():
+            if slot not in before or before[slot] != value:
+                self._emit(node, *slot, value)
 
     def _emit(self, node: Node, table: TableStore, key: Hashable, value: Any) -> None:
         holder = table.origins.get(key)
@@ -518,11 +526,15 @@ class Engine:
     # --- links ----------------------------------------------------------------------------------------------------
 
     def _relink(self, node: Node, deps: dict[tuple[Store, Hashable], int]) -> None:
-        old, node.deps = unpack(node.deps), pack(deps)
+        packed = pack(deps)
+        if packed == node.deps:
+            return
+        old, node.deps = unpack(node.deps), packed
         for slot, mask in deps.items():
             if old.pop(slot, None) != mask:
                 slot[0].link(slot[1], node, mask)
-        self._unlink(node, old)
+        if old:
+            self._unlink(node, old)
 
     def _unlink(self, node: Node, deps: Iterable[tuple[Store, Hashable]]) -> None:
         for store, key in deps:

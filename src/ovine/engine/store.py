@@ -39,11 +39,17 @@ Packed: TypeAlias = tuple[Any, ...]
 
 
 def pack(pairs: Mapping[tuple[Any, Hashable], Any]) -> Packed:
-    return tuple(part for (first, second), value in pairs.items() for part in (first, second, value))
+    flat: list[Any] = []
+    for (first, second), value in pairs.items():
+        flat += (first, second, value)
+    return tuple(flat)
 
 
 def unpack(packed: Packed) -> dict[tuple[Any, Any], Any]:
-    return dict(zip(zip(packed[::3], packed[1::3], strict=True), packed[2::3], strict=True))
+    if not packed:
+        return {}
+    parts = iter(packed)
+    return {(first, second): value for first, second, value in zip(parts, parts, parts, strict=True)}
 
 
 class Node:
