@@ -52,6 +52,10 @@ CLAIMED_TYPES = frozenset({""})
 """Port types that are bound to one chassis by an interface."""
 
 
+class UnsupportedPort(ValueError):
+    """A port of a kind that this controller does not serve."""
+
+
 @dataclass(frozen=True)
 class Yielded:
     """The interface of a port that another chassis took over."""
@@ -141,9 +145,11 @@ def _reserved(port: Any) -> bool:
 def claim(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """Ports with an interface here that are ours to serve."""
     port = q.row(sb.PortBinding, uuid)
-    if port.type not in CLAIMED_TYPES or port.parent_port is not None:
+    name, parent = port.logical_port, port.parent_port
+    if parent and plugged(q, parent) is not None:
+        raise UnsupportedPort(f"port {name!r}: ports inside another one ({parent!r}) are not supported")
+    if port.type not in CLAIMED_TYPES or parent:
         return
-    name = port.logical_port
     found = plugged(q, name)
     if found is None or not _may_bind(q, port):
         return

@@ -18,6 +18,7 @@ from ovine.controller.local import (
     CLAIMS,
     INTERFACE_BY_NAME,
     LOCAL_DATAPATHS,
+    UnsupportedPort,
     chassis,
     localnet,
     ofport,
@@ -64,10 +65,6 @@ class Place(NamedTuple):
     kind: str
     ofport: int
     tag: int | None = None
-
-
-class UnsupportedPort(ValueError):
-    """A port of a type that this controller does not serve."""
 
 
 @query

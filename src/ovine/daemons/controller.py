@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 TURN = 500
 """Rule runs between two looks at other events: some milliseconds."""
+TOLD = 10
+"""How many failures are logged at a time, one by one."""
 FEED = 2000
 """Rows copied between two looks at other events."""
 RETRY = 1.0
@@ -495,8 +497,11 @@ class Controller:
         from ovine.controller import rules
 
         now = set(rules.failures(self.engine))
-        for failure in sorted(now - self._reported, key=lambda f: (f.rule, f.key)):
+        news = sorted(now - self._reported, key=lambda f: (f.rule, f.key))
+        for failure in news[:TOLD]:
             self.log.warning("%s at %s: %s", failure.rule, failure.key, failure.error)
+        if len(news) > TOLD:
+            self.log.warning("%d more failures of this kind or others: see ovine/failures", len(news) - TOLD)
         self._reported = now
 
     async def _recomputed(self) -> tuple[Engine, list[str]]:

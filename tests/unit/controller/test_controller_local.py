@@ -76,6 +76,15 @@ def test_a_reserved_port_is_ours_even_after_somebody_took_it() -> None:
     assert claimed(world) == {"a"}
 
 
+def test_a_port_inside_another_one_is_named_as_not_supported_where_its_parent_is() -> None:
+    world = one_port()
+    world.port("nested", "sw0", 2, parent_port="a", tag=5)
+    assert world.failures() == []
+    world.interface("a", 10)
+    assert world.failures() == ["UnsupportedPort: port 'nested': ports inside another one ('a') are not supported"]
+    assert claimed(world) == {"a"}
+
+
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
