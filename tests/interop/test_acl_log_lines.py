@@ -1,0 +1,39 @@
+"""ACL logs of our controller and Debian's: the same lines for the same packets."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from ovine.lab import Lab
+from ovine.lab.requirements import why_not
+from support.packet_cases import read, running
+
+CASE = read(Path(__file__).parents[1] / "cases/controller/services/acl_log.txt")
+SENDS = [step for step in CASE.steps if step.words[0] == "send"]
+
+
+def logged(lab: Lab) -> list[str]:
+    """The lines of h1's controller, without time and thread."""
+    deadline = time.monotonic() + 10
+    while True:
+        text = lab.processes.log("h1-controller").read_text()
+        found = re.findall(r"\|acl_log(?:\(\w+\))?\|(.*)$", text, re.M)
+        if len(found) >= len(SENDS) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def test_lines_are_theirs() -> None:
+    if reason := why_not(c_daemons=True):
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    found = {}
+    for controller in ("ovine", "c"):
+        with Lab(northd="c", controllers=(controller,), api=False) as lab, running(lab, CASE):
+            found[controller] = logged(lab)
+    assert len(found["c"]) == len(SENDS)
+    assert found["ovine"] == found["c"]
