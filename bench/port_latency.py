@@ -188,6 +188,7 @@ async def one_port(
     bench.unplug()
     await api.request("DELETE", f"ports/{name}")
     await seen.wait(name, "gone")
+    bench.lab.sync()  # on the hosts, too
     return {stage: (seen.times[name][stage] - began) * 1000 for stage in STAGES}
 
 
