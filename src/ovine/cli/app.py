@@ -194,6 +194,51 @@ def status(lab: Lab = "") -> None:
 
 
 @app.command(
+    "trace",
+    help="Tell what becomes of a packet.\n\nRuns a microflow, written as for ovn-trace(8), through the logical flows "
+    "of the southbound database and prints each stage that decided, why its flow exists, and where the packet comes "
+    "out. Nothing is sent and nothing is changed."
+    + example(
+        "ovine trace red 'inport == \"web1\" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff'",
+        "ovine trace --db unix:/run/ovn/ovnsb_db.sock --minimal "
+        "'inport == \"p1\" && eth.dst == 0a:00:00:00:00:02 && ip4.dst == 10.0.0.2 && ip.ttl == 64'",
+    ),
+)
+def trace(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[DATAPATH] MICROFLOW", help="A switch or router, by name or uuid; and the packet."),
+    ],
+    db: Annotated[str, typer.Option("--db", envvar="OVN_SB_DB", metavar="REMOTE", help="The southbound.")] = "",
+    nb: Annotated[
+        str,
+        typer.Option("--nb", envvar="OVN_NB_DB", metavar="REMOTE", help="The northbound; it tells why flows exist."),
+    ] = "",
+    cloud: Annotated[str, typer.Option("--cloud", metavar="REMOTE", help="The Cloud database; it has names.")] = "",
+    ct: Annotated[
+        list[str] | None,
+        typer.Option("--ct", metavar="FLAGS", help="What connection tracking says: new, est …; repeat it in order."),
+    ] = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Every stage that decides (this is the default).")
+    ] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Pipelines and actions only.")] = False,
+    minimal: Annotated[bool, typer.Option("--minimal", help="Changes of the packet and where it comes out.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All three forms.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    lab: Lab = "",
+) -> None:
+    if len(words) > 2:
+        raise typer.BadParameter("expected [DATAPATH] MICROFLOW; put the microflow into quotes")
+    from ovine.cli import trace_command
+
+    given = {"detailed": detailed, "summary": summary, "minimal": minimal}
+    forms = [name for name, chosen in given.items() if chosen or every]
+    datapath = words[0] if len(words) == 2 else ""
+    trace_command.show(trace_command.Sources(db, nb, cloud), lab, datapath, words[-1], ct or [], forms, as_json)
+
+
+@app.command(
     "schema",
     help="Print the schema of a database, as ovsdb-tool(1) takes it." + example("ovine schema nb > ovn-nb.ovsschema"),
 )

@@ -1,0 +1,128 @@
+"""`ovine trace`: reads the databases, asks the interpreter, prints. Tests: tests/unit/cli/test_cli_trace.py,
+tests/interop/test_trace_*.py.
+
+Which databases: those given, else those of a lab that is named or the only one that is up. The Cloud database and the
+northbound only explain; without them the trace says less, and no less true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+import structlog
+
+from ovine.lab.errors import LabError
+from ovine.language import SyntaxProblem
+from ovine.model import cloud, nb, sb
+from ovine.model.base import Database, Row
+from ovine.ovsdb import Client, NotConnected, RemoteError
+from ovine.trace import Options, Origins, Trace, TraceError, render, run, world_of
+from ovine.trace.world import TABLES
+
+READ_TIMEOUT = 120.0
+"""Seconds in which a database must have told everything."""
+CLOUD_TABLES: tuple[type[Row], ...] = (cloud.Network, cloud.Subnet, cloud.Port)
+FORMS = ("detailed", "summary", "minimal")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the databases are; "" for one that is not to be asked."""
+
+    southbound: str
+    northbound: str = ""
+    cloud: str = ""
+
+
+def show(
+    sources: Sources, lab: str, datapath: str, microflow: str, ct: Sequence[str], forms: Sequence[str], as_json: bool
+) -> None:
+    """Prints what becomes of a microflow. LabError, in one line, if that cannot be told."""
+    logging.getLogger("ovine").setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    rows = _read(_sources(sources, lab))
+    try:
+        trace = run(world_of(rows), datapath, microflow, Options(ct=tuple(ct)))
+    except SyntaxProblem as problem:
+        _, _, place = str(problem).partition("\n")
+        raise LabError(f"the microflow: {problem.message}", place) from None
+    except TraceError as error:
+        raise LabError(str(error)) from None
+    print(text_of(trace, Origins.of(rows), forms, as_json))
+
+
+def text_of(trace: Trace, origins: Origins, forms: Sequence[str], as_json: bool) -> str:
+    """The trace as it is printed."""
+    if as_json:
+        return orjson.dumps(render.as_json(trace, origins), option=orjson.OPT_INDENT_2).decode()
+    chosen = [form for form in FORMS if form in forms] or FORMS[:1]
+    parts = [render.heading(trace)]
+    for form in chosen:
+        text = {
+            "detailed": lambda: render.detailed(trace, origins),
+            "summary": lambda: render.summary(trace),
+            "minimal": lambda: render.minimal(trace, origins),
+        }[form]()
+        parts.append(f"# {form}\n{text}" if len(chosen) > 1 else text)
+    return "\n\n".join(parts) if chosen != ["minimal"] else "\n".join(parts)
+
+
+def _sources(given: Sources, lab: str) -> Sources:
+    if given.southbound and not lab:
+        return given
+    from ovine.cli.choose import choose
+
+    spec = choose(lab).spec
+    return Sources(
+        given.southbound or spec.sb_db,
+        given.northbound or spec.nb_db,
+        given.cloud or (spec.cloud_db if spec.api else ""),
+    )
+
+
+def _read(sources: Sources) -> list[Row]:
+    try:
+        return asyncio.run(_rows(sources))
+    except (NotConnected, RemoteError) as error:
+        raise LabError(str(error)) from None
+
+
+async def _rows(sources: Sources) -> list[Row]:
+    reads = [_dump(sb.DATABASE, sources.southbound, TABLES)]
+    if sources.northbound:
+        reads.append(_dump(nb.DATABASE, sources.northbound, None))
+    if sources.cloud:
+        reads.append(_dump(cloud.DATABASE, sources.cloud, CLOUD_TABLES))
+    return [row for rows in await asyncio.gather(*reads) for row in rows]
+
+
+async def _dump(database: Database, remote: str, tables: Iterable[type[Row]] | None) -> list[Row]:
+    wanted = tuple(table.row for table in database.tables.values()) if tables is None else tuple(tables)
+    client = Client(database, remote, monitors=wanted)
+    await client.start()
+    try:
+        await _connected(client, len(remote.replace(",", " ").split()))
+        return [row for table in wanted for row in client.replica.rows(table).values()]
+    finally:
+        await client.close()
+
+
+async def _connected(client: Client, remotes: int) -> None:
+    """Waits for the rows; gives up early once every remote has refused."""
+    refused: set[str] = set()
+    ready = asyncio.create_task(client.ready(READ_TIMEOUT))
+    while not ready.done():
+        await asyncio.wait([ready], timeout=0.05)
+        if client.last_error is not None:
+            refused.add(client.remote)
+        if len(refused) == remotes and not ready.done():
+            ready.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ready
+            raise NotConnected(f"{client.name}: no database at {client.remote}: {client.last_error}")
+    ready.result()

@@ -1,0 +1,55 @@
+"""What the controller does with packets: DHCP, DNS, router advertisements and the like.
+
+What is in the packet's payload is not known, so requests are taken as well formed: DHCP answers, DNS does not.
+Source: ovn-sb(5). Tests: tests/unit/trace/test_trace_cases.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ovine.language import actions as act
+from ovine.language import format_action, whole
+from ovine.trace.machine import Done, Handler, Machine, Place, State
+from ovine.trace.tree import Effect
+
+
+def dhcp(machine: Machine, place: Place, state: State, action: act.PutDhcpOpts | act.PutDhcpv6Opts) -> Done:
+    note = "taken as a request that can be answered; the reply carries these options"
+    return machine.assign(place, state, action, {action.dst: 1}, note)
+
+
+def router_advertisement(machine: Machine, place: Place, state: State, action: act.PutNdRaOpts) -> Done:
+    values = {action.dst: 1, whole("icmp6.type"): 134}
+    return machine.assign(place, state, action, values, "the solicitation becomes an advertisement")
+
+
+def relay(machine: Machine, place: Place, state: State, action: act.DhcpRelayReqChk) -> Done:
+    return machine.assign(place, state, action, {action.dst: 1}, "taken as a message that can be relayed")
+
+
+def dns(machine: Machine, place: Place, state: State, action: act.DnsLookup) -> Done:
+    known = machine.world.dns.get(place.datapath, 0)
+    note = f"taken as a question for another name than the {known} that are known here"
+    return machine.assign(place, state, action, {action.dst: 0}, note)
+
+
+def to_controller(machine: Machine, place: Place, state: State, action: act.Action) -> Done:
+    return Done((Effect(format_action(action), (), "handled by the controller"),), state)
+
+
+HANDLERS: Final[Mapping[type, Handler]] = {
+    act.PutDhcpOpts: dhcp,
+    act.PutDhcpv6Opts: dhcp,
+    act.PutNdRaOpts: router_advertisement,
+    act.DhcpRelayReqChk: relay,
+    act.DhcpRelayRespChk: relay,
+    act.DnsLookup: dns,
+    act.HandleDhcpv6Reply: to_controller,
+    act.HandleSvcCheck: to_controller,
+    act.HandleBfdMsg: to_controller,
+    act.Igmp: to_controller,
+    act.BindVport: to_controller,
+    act.TriggerEvent: to_controller,
+}
