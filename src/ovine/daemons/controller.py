@@ -530,13 +530,14 @@ class Controller:
                 self.wake.set()
 
     async def recompute(self) -> list[str]:
-        """Replaces the engine by one computed from nothing; returns the differences, which should be none."""
-        from ovine.controller.flows import FLOWS
+        """Replaces the engine by one computed from nothing; returns the differences, which should be none.
 
+        The switch is read back as well, so that this mends what another program did to it.
+        """
         self.engine, differences = await self._recomputed()
         self.recomputes += 1
         if self.link is not None:
-            self.link.state.note([*self.link.state.actual, *self.engine.rows(FLOWS)])
+            await self.link.reread()
         for line in differences[:20]:
             self.log.error("recompute differs: %s", line)
         self._unwritten = True

@@ -64,6 +64,8 @@ class SwitchLink:
         self._changed = changed
         self._connection: Connection | None = None
         self._retry = asyncio.Event()
+        self._exclusive = asyncio.Lock()
+        """Held by who changes the switch, or reads all of it: what is read is then what changes are worked out from."""
 
     @property
     def ready(self) -> bool:
@@ -108,18 +110,33 @@ class SwitchLink:
     async def _serve(self, connection: Connection) -> None:
         await connection.send(SetPacketInFormat(2), SwitchConfig(0, 0xFFFF), SetAsync())
         await self._map_geneve_option(connection)
-        flows = [described.flow for described in await connection.multipart(FlowStatsRequest())]
-        groups = await connection.multipart(GroupDescRequest())
-        meters = await connection.multipart(MeterConfigRequest())
-        self.state.load(flows, groups, meters, self._desired())
+        await self._read(connection)
         self._connection, self.last_error = connection, None
-        self._log.info("%s: connected, %d flows", self.target, len(flows))
+        self._log.info("%s: connected, %d flows", self.target, len(self.state.actual))
         self._changed()
         async for event in connection:
             if isinstance(event, Received) and isinstance(event.message, PacketIn):
                 self._packet_in(event.message)
             elif isinstance(event, Refused):
                 self._log.warning("%s: %s", self.target, event)
+
+    async def _read(self, connection: Connection) -> None:
+        flows = [described.flow for described in await connection.multipart(FlowStatsRequest())]
+        groups = await connection.multipart(GroupDescRequest())
+        meters = await connection.multipart(MeterConfigRequest())
+        self.state.load(flows, groups, meters, self._desired())
+
+    async def reread(self) -> None:
+        """Asks the switch once more what it holds, so that the next `apply` mends what others changed there."""
+        async with self._exclusive:
+            connection = self._connection
+            if connection is None or connection.closed:
+                return  # It is read when the connection is back.
+            try:
+                await self._read(connection)
+            except (OSError, ProtocolError, RefusedError) as error:
+                self._note_error(error)
+                await connection.close()
 
     async def _map_geneve_option(self, connection: Connection) -> None:
         """Flows that name tun_metadata0 are refused before this."""
@@ -132,6 +149,10 @@ class SwitchLink:
 
     async def apply(self) -> bool:
         """Makes the switch equal to what is desired; True when it has acknowledged, False if the link is down."""
+        async with self._exclusive:
+            return await self._apply()
+
+    async def _apply(self) -> bool:
         while self.ready:
             connection = self._connection
             assert connection is not None
@@ -190,10 +211,11 @@ class SwitchLink:
 
     async def audit(self) -> list[str]:
         """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""
-        if self._connection is None or not await self.apply():
-            return ["the switch is not connected"]
-        desired = dict(self._desired())
-        described = await self._connection.multipart(FlowStatsRequest())
+        async with self._exclusive:
+            if self._connection is None or not await self._apply():
+                return ["the switch is not connected"]
+            desired = dict(self._desired())
+            described = await self._connection.multipart(FlowStatsRequest())
         there = {found.flow.key: body_of(found.flow) for found in described}
         wanted = {key: body for key, body in desired.items() if key not in self.state.rejected}
         lines = [

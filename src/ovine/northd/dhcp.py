@@ -11,6 +11,7 @@ Tests: tests/cases/northd/dhcp.txt, tests/interop/test_northd_trace.py.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
@@ -90,11 +91,12 @@ def service_v4(q: Reader, key: Uuid) -> Service:
     row = q.row(nb.DHCPOptions, key)
     missing = [name for name in MANDATORY_V4 if name not in row.options]
     if missing:
-        raise ValueError(f"DHCP options {row.cidr} ({key}) lack {', '.join(missing)}")
-    subnet = parse_subnet(row.cidr, 4)
-    values = {"netmask": subnet.netmask} | row.options
-    server = parse_ip4(row.options["server_id"])
-    return Service(subnet, parse_mac(row.options["server_mac"]), server, _arguments(V4, values))
+        raise ValueError(f"{_name(row)} lack {', '.join(missing)}")
+    with _named(row):
+        subnet = parse_subnet(row.cidr, 4)
+        values = {"netmask": subnet.netmask} | row.options
+        server = parse_ip4(row.options["server_id"])
+        return Service(subnet, parse_mac(row.options["server_mac"]), server, _arguments(V4, values))
 
 
 @query
@@ -102,14 +104,30 @@ def service_v6(q: Reader, key: Uuid) -> Service:
     """As `service_v4`; the server's address is the link-local one of its Ethernet address."""
     row = q.row(nb.DHCPOptions, key)
     if "server_id" not in row.options:
-        raise ValueError(f"DHCP options {row.cidr} ({key}) lack server_id")
-    mac = parse_mac(row.options["server_id"])
-    stateless = row.options.get("dhcpv6_stateless", "").lower() == "true"
-    return Service(parse_subnet(row.cidr, 6), mac, link_local(mac), _arguments(V6, row.options), stateless)
+        raise ValueError(f"{_name(row)} lack server_id")
+    with _named(row):
+        mac = parse_mac(row.options["server_id"])
+        stateless = row.options.get("dhcpv6_stateless", "").lower() == "true"
+        return Service(parse_subnet(row.cidr, 6), mac, link_local(mac), _arguments(V6, row.options), stateless)
 
 
 def _arguments(known: dict[str, tuple[int, str]], values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, rendered(known, name, values[name])) for name in sorted(values.keys() - NOT_OPTIONS))
+
+
+@contextmanager
+def _named(row: nb.DHCPOptions) -> Iterator[None]:
+    """Puts into an error which options it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{_name(row)}: {error}") from None
+
+
+def _name(row: nb.DHCPOptions) -> str:
+    """In reports. Neutron writes down which port has options of its own."""
+    port = row.external_ids.get("port_id")
+    return f"DHCP options {row.cidr} of port {port}" if port else f"DHCP options {row.cidr} ({row.uuid})"
 
 
 def _served(q: Reader, key: Uuid, options: Uuid | None) -> Port | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -104,3 +105,15 @@ async def test_the_audit_tells_what_somebody_else_changed(bench: Bench) -> None:
     bench.link.state.actual = dict(bench.desired)
     found = await bench.link.audit()
     assert [line.partition(":")[0] for line in found] == ["differs in the switch", "missing in the switch"]
+
+
+async def test_reading_the_switch_back_mends_what_somebody_else_changed(bench: Bench) -> None:
+    bench.desired = {GOOD: OUT, TUNNEL: OUT}
+    await bench.want()
+    bridge = f"unix:{bench.host.directory}/br-int.mgmt"
+    for change in (("del-flows", bridge, "cookie=7/-1"), ("add-flow", bridge, "table=8,priority=99,actions=drop")):
+        subprocess.run(["ovs-ofctl", "-O", "OpenFlow15", *change], check=True)
+    assert len(await bench.link.audit()) == 3
+    await bench.link.reread()
+    assert await bench.link.apply()
+    assert await bench.link.audit() == []
