@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,8 @@ from rich.table import Table
 from ovine.cli.choose import choose
 from ovine.lab import facts, requirements
 from ovine.lab.facts import Facts, Failure
+
+RULES_SHOWN = 3
 
 
 def show(lab_name: str) -> int:
@@ -43,16 +45,19 @@ def render(state: Facts, name: str, console: Console) -> None:
     console.print(f"changes: nb_cfg {state.nb_cfg}, in the southbound {state.sb_cfg}, on all hosts {state.hv_cfg}")
     for process in state.ended:
         console.print(f"[red]{process} has ended[/red]")
-    for what, daemons in _grouped(state.failures).items():
-        console.print(f"{', '.join(daemons)}: {what}", style="red", markup=False, soft_wrap=True)
+    for line in _told(state.failures):
+        console.print(line, style="red", markup=False, soft_wrap=True)
     if not state.failures:
         console.print("failing rules: none")
 
 
-def _grouped(failures: Iterable[Failure]) -> dict[str, list[str]]:
-    """What failed, in words, and the daemons in which it did: all hosts meet the same logical flow."""
-    found: dict[str, list[str]] = {}
+def _told(failures: Iterable[Failure]) -> Iterator[str]:
+    """A line for each thing that is wrong: who says so, what it is, and which rules (all hosts meet the same flow)."""
+    found: dict[str, list[Failure]] = {}
     for failure in failures:
-        what = f"rule {failure.rule} for {failure.key}: " if failure.rule else ""
-        found.setdefault(what + failure.error, []).append(failure.daemon)
-    return found
+        found.setdefault(failure.error.removeprefix("ValueError: ").removeprefix("NotCompiled: "), []).append(failure)
+    for what, alike in found.items():
+        daemons = ", ".join(dict.fromkeys(failure.daemon for failure in alike))
+        rules = list(dict.fromkeys(f"{failure.rule} for {failure.key}" for failure in alike if failure.rule))
+        more = f" and {len(rules) - RULES_SHOWN} more" if len(rules) > RULES_SHOWN else ""
+        yield f"{daemons}: {what}" + (f" (rule {', '.join(rules[:RULES_SHOWN])}{more})" if rules else "")

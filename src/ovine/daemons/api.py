@@ -168,6 +168,7 @@ def spec() -> DaemonSpec:
         name="api",
         default_program="ovine-api",
         description="Ovine's API: Neutron v2.0, with a local identity.",
+        example="ovine api --identity-file=/etc/ovine/identity.toml --bind=0.0.0.0:9696 --identity-bind=0.0.0.0:5000",
         main=api.main,
         options=OPTIONS,
         check=api.check,

@@ -93,7 +93,7 @@ def _help(spec: DaemonSpec, program: str) -> str:
         ("TLS options", opts.TLS_OPTIONS),
         ("Other options", opts.OTHER_OPTIONS),
     )
-    return opts.usage(program, spec.description, spec.arguments, groups)
+    return opts.usage(program, spec.description, spec.arguments, groups, spec.example)
 
 
 def _start_log(spec: DaemonSpec, parsed: opts.Parsed, program: str, where: paths.Paths) -> vlog.Vlog:
