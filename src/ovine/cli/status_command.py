@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from ovine.lab import facts, requirements
 from ovine.lab.facts import Facts, Failure
 
 RULES_SHOWN = 3
+OUR_WORDS = re.compile(r"^(ValueError|NotCompiled|LogicalFlowError): ")
+"""Kinds of errors whose text is meant for the user; of any other the kind is told, for it is a defect."""
 
 
 def show(lab_name: str) -> int:
@@ -55,9 +58,15 @@ def _told(failures: Iterable[Failure]) -> Iterator[str]:
     """A line for each thing that is wrong: who says so, what it is, and which rules (all hosts meet the same flow)."""
     found: dict[str, list[Failure]] = {}
     for failure in failures:
-        found.setdefault(failure.error.removeprefix("ValueError: ").removeprefix("NotCompiled: "), []).append(failure)
+        found.setdefault(OUR_WORDS.sub("", failure.error), []).append(failure)
     for what, alike in found.items():
         daemons = ", ".join(dict.fromkeys(failure.daemon for failure in alike))
-        rules = list(dict.fromkeys(f"{failure.rule} for {failure.key}" for failure in alike if failure.rule))
+        rules = list(dict.fromkeys(_rule(failure) for failure in alike if failure.rule))
         more = f" and {len(rules) - RULES_SHOWN} more" if len(rules) > RULES_SHOWN else ""
         yield f"{daemons}: {what}" + (f" (rule {', '.join(rules[:RULES_SHOWN])}{more})" if rules else "")
+
+
+def _rule(failure: Failure) -> str:
+    """A rule's name, and the key that it failed for if the error does not name it already."""
+    named = any(word in failure.error for word in re.findall(r"[0-9a-f-]{36}", failure.key))
+    return failure.rule if named else f"{failure.rule} for {failure.key}"

@@ -46,6 +46,12 @@ def test_one_cause_is_told_once_and_in_words_however_many_rules_it_stops() -> No
     assert "ValueError" not in text
 
 
+def test_a_key_that_the_error_names_is_not_told_twice() -> None:
+    uuid = "63d1f9a7-f01c-4ff0-b901-d8ce8e344f4d"
+    failure = Failure("h1-controller", "flow", f"('{uuid}', 'x')", f"LogicalFlowError: Logical_Flow {uuid}: no")
+    assert f"h1-controller: Logical_Flow {uuid}: no (rule flow)" in shown(replace(WELL, failures=(failure,)))
+
+
 @pytest.mark.parametrize(
     "state",
     [
