@@ -1,8 +1,7 @@
 """`ovine trace`: reads the databases, asks the interpreter, prints. Tests: tests/unit/cli/test_cli_trace.py,
 tests/interop/test_trace_*.py.
 
-Which databases: those given, else those of a lab that is named or the only one that is up. The Cloud database and the
-northbound only explain; without them the trace says less, and no less true.
+The Cloud database and the northbound only explain; without them the trace says less, and no less true.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -73,16 +73,17 @@ def text_of(trace: Trace, origins: Origins, forms: Sequence[str], as_json: bool)
 
 
 def _sources(given: Sources, lab: str) -> Sources:
-    if given.southbound and not lab:
-        return given
+    """What was given goes first, then a lab that was named, then the environment, then the only lab that is up."""
+    north = given.northbound or os.environ.get("OVN_NB_DB", "")
+    if given.southbound:
+        return Sources(given.southbound, north, given.cloud)
+    if not lab and (south := os.environ.get("OVN_SB_DB")):
+        return Sources(south, north, given.cloud)
     from ovine.cli.choose import choose
 
     spec = choose(lab).spec
-    return Sources(
-        given.southbound or spec.sb_db,
-        given.northbound or spec.nb_db,
-        given.cloud or (spec.cloud_db if spec.api else ""),
-    )
+    held = Sources(spec.sb_db, spec.nb_db, spec.cloud_db if spec.api else "")
+    return Sources(held.southbound, given.northbound or held.northbound, given.cloud or held.cloud)
 
 
 def _read(sources: Sources) -> list[Row]:
