@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ovine.engine import Emit, Reader, Relation, query, rule
 from ovine.model import cloud, nb
 from ovine.model.base import EMPTY, Map, StrMap, Uuid
-from ovine.model.dhcp import DISABLED, TEXT, ovn_name
+from ovine.model.dhcp import DISABLED, ovn_name, problem, quoted
 from ovine.plugin.inputs import addresses, metadata_address, settings
 
 METADATA = "169.254.169.254/32"
@@ -104,14 +104,9 @@ def port_options(q: Reader, key: Uuid, version: int) -> StrMap | None:
                 return None
             continue
         ovn = ovn_name(version, option)
-        if ovn is None:
-            raise ValueError(f'port {key}: DHCPv{version} option "{option}" cannot be handed out')
-        own[ovn] = _quoted(value) if ovn in TEXT else value
+        if ovn is not None and problem(version, option, value) is None:
+            own[ovn] = quoted(version, ovn, value)
     return Map(own)
-
-
-def _quoted(value: str) -> str:
-    return value if value.startswith('"') else f'"{value}"'
 
 
 @query
@@ -145,6 +140,17 @@ def of_port(q: Reader, key: Uuid) -> Iterator[Emit]:
         if chosen is not None and chosen.port:
             shared, own = subnet_options(q, Uuid(chosen.subnet)), port_options(q, key, version)
             yield _row(q, chosen, {**(shared or EMPTY), **(own or EMPTY)})
+
+
+@rule(over=cloud.Port, writes=())
+def refused_options(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Reports what `port_options` leaves out. The API takes no such option, but others may write to the database."""
+    yield from ()
+    for name, value in sorted(q.row(cloud.Port, key).extra_dhcp_opts.items()):
+        version, _, option = name.partition(":")
+        reason = problem(int(version), option, value) if option != DISABLED else None
+        if reason is not None:
+            raise ValueError(f"port {key} does without a DHCP option: {reason}")
 
 
 def _row(q: Reader, key: OptionsKey, options: Mapping[str, str]) -> Emit:

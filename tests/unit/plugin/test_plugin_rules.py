@@ -155,13 +155,14 @@ def test_dhcp_can_be_turned_off_for_a_port(engine: Engine) -> None:
     assert engine.rows(SWITCH_PORTS)[PORT].dhcpv4_options is None
 
 
-def test_an_option_that_nobody_knows_fails_for_that_port_alone(engine: Engine) -> None:
-    engine.feed(cloud.Port, PORT, port(extra_dhcp_opts=Map({"4:frobnicate": "1"})))
+def test_an_option_that_cannot_be_handed_out_is_left_out_and_reported(engine: Engine) -> None:
+    options = {"4:frobnicate": "1", "4:router": "no address", "4:mtu": "1300"}
+    engine.feed(cloud.Port, PORT, port(extra_dhcp_opts=Map(options)))
     engine.run()
-    assert PORT not in engine.rows(SWITCH_PORTS)
-    assert META in engine.rows(SWITCH_PORTS)
-    assert {f.key for f in engine.failures()} == {repr(PORT)}
-    assert "frobnicate" in engine.failures()[0].error
+    assert engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, PORT)].options["mtu"] == "1300"
+    assert engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, PORT)].options["router"] == "10.1.0.1"
+    (failure,) = engine.failures()
+    assert failure.key == repr(PORT) and "frobnicate" in failure.error
 
 
 def test_a_port_is_active_while_its_switch_port_is_up(engine: Engine) -> None:
