@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,9 @@ class _Api:
         self.identity: list[socket.socket] = []
 
     def check(self, parsed: Parsed) -> None:
-        """Refuses unusable files and addresses."""
+        """Refuses unusable files and addresses, and to start where only a hypervisor's packages are installed."""
+        if find_spec("starlette") is None or find_spec("neutron_lib") is None:
+            raise OptionError("the API's packages are not installed here: pip install 'ovine[api]'")
         from ovine.api.config import ConfigError, load
         from ovine.api.identity import users
 
