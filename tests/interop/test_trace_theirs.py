@@ -206,6 +206,15 @@ def test_through_a_router_a_packet_fares_as_ovn_trace_says(
     assert ours == said
 
 
+def test_a_balanced_packet_comes_out_where_ovn_trace_says(routed: tuple[NorthdBed, World]) -> None:
+    """Theirs does not show the new destination, so that only the outcome is compared."""
+    made, world = routed
+    microflow = f"{frame('p1', 1, GATEWAY)} && {ip4(OWN, '10.0.0.100', 'tcp.dst == 80')}"
+    ours = comparable(render.minimal(run(world, "s1", microflow, Options(ct=["new"])), Origins()))
+    assert {"ip4.dst = 167772417", 'output("q1");'} < set(ours)
+    assert theirs(made, "s1", microflow, "--ct=new")[-1] == ours[-1]
+
+
 def test_a_learned_address_is_found_and_a_learned_port_too(routed: tuple[NorthdBed, World]) -> None:
     made, _ = routed
     datapath = made.tool(
