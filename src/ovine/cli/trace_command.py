@@ -45,7 +45,7 @@ def show(
     """Prints what becomes of a microflow. LabError, in one line, if that cannot be told."""
     logging.getLogger("ovine").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    rows = _read(_sources(sources, lab))
+    rows = _read(sources_of(sources, lab))
     try:
         trace = run(world_of(rows), datapath, microflow, Options(ct=tuple(ct)))
     except SyntaxProblem as problem:
@@ -72,7 +72,7 @@ def text_of(trace: Trace, origins: Origins, forms: Sequence[str], as_json: bool)
     return "\n\n".join(parts) if chosen != ["minimal"] else "\n".join(parts)
 
 
-def _sources(given: Sources, lab: str) -> Sources:
+def sources_of(given: Sources, lab: str) -> Sources:
     """What was given goes first, then a lab that was named, then the environment, then the only lab that is up."""
     north = given.northbound or os.environ.get("OVN_NB_DB", "")
     if given.southbound:

@@ -46,6 +46,8 @@ class Reason:
 
     def __str__(self) -> str:
         behind = ", ".join(map(str, self.objects))
+        if any(self.name.endswith(one.id) for one in self.objects):
+            return f"{self.table} of {behind}"
         return f"{self.table} {self.name}" + (f", of {behind}" if behind else "")
 
 

@@ -57,17 +57,23 @@ def _section(section: Section, origins: Origins, indent: str) -> Iterator[str]:
 
 def _title(section: Section, origins: Origins) -> str:
     behind = origins.datapath(section.datapath)
-    named = f" = {behind}" if behind else ""
-    what = f"{section.kind} of {datapath_name(section.datapath)}{named}, in at {port_label(section.inport, origins)}"
+    place = f'{behind.kind} "{behind.name}" ({behind.id[:SHOWN]})' if behind else datapath_name(section.datapath)
+    what = f"{section.kind} of {place}, in at {_short_label(section.inport, origins)}"
     if section.kind == "multicast":
         return f"{what}, out to each of {section.outport}"
-    return f"{what}, out at {port_label(section.outport, origins)}" if section.kind == "egress" else what
+    return f"{what}, out at {_short_label(section.outport, origins)}" if section.kind == "egress" else what
+
+
+def _short_label(name: str, origins: Origins) -> str:
+    """A port in a heading, where a uuid in full would be in the way of its name."""
+    known = origins.port_names.get(name)
+    return f'"{known}" ({name[:SHOWN]})' if known else name or "no port"
 
 
 def port_label(name: str, origins: Origins) -> str:
     """A port by its logical name and the one that people gave it."""
     known = origins.port_names.get(name)
-    return f'{name or "no port"} "{known}"' if known else name or "no port"
+    return f'"{known}" ({name})' if known else name
 
 
 def _node(node: Node, origins: Origins, indent: str) -> Iterator[str]:

@@ -51,12 +51,12 @@ EDGE = row(nb.LogicalRouter, name="neutron-r", external_ids=Map({"neutron:router
 @pytest.mark.parametrize(
     ("north", "said"),
     [
-        (NEUTRON_PORT, f'Logical_Switch_Port {PORT}, of port "web1" ({PORT})'),
+        (NEUTRON_PORT, f'Logical_Switch_Port of port "web1" ({PORT})'),
         (row(nb.LogicalSwitchPort, name="p1"), "Logical_Switch_Port p1"),
-        (RED, f'Logical_Switch neutron-{NETWORK}, of network "red" ({NETWORK})'),
+        (RED, f'Logical_Switch of network "red" ({NETWORK})'),
         (row(nb.LogicalSwitch, name="s1"), "Logical_Switch s1"),
-        (EDGE, 'Logical_Router neutron-r, of router "edge" (r)'),
-        (row(nb.LogicalRouterPort, name=f"lrp-{PORT}"), f"Logical_Router_Port lrp-{PORT}, of port {PORT}"),
+        (EDGE, 'Logical_Router of router "edge" (r)'),
+        (row(nb.LogicalRouterPort, name=f"lrp-{PORT}"), f"Logical_Router_Port of port {PORT}"),
         (FLOATING, "NAT dnat_and_snat 1.2.3.4 10.0.0.1, of floating IP f"),
         (ROUTE, "Logical_Router_Static_Route 0.0.0.0/0 by 10.0.0.1"),
         (POLICY, "Logical_Router_Policy priority 5, ip4: drop"),

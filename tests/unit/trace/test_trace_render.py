@@ -45,8 +45,8 @@ def test_detailed_shows_stages_that_decide_with_reason_and_effect() -> None:
     text = render.detailed(trace, Origins.of([switch, *TEXT.rows.values()]))
     assert text == "\n".join(
         [
-            'ingress of s1, in at p1 "web"',
-            "-----------------------------",
+            'ingress of s1, in at "web" (p1)',
+            "-------------------------------",
             " 0. in_0: 1, priority 0, uuid 00000006",
             "    reg0[0] = check_in_port_sec();  # reg0[0] = 0",
             "    next;",
@@ -61,8 +61,8 @@ def test_detailed_shows_stages_that_decide_with_reason_and_effect() -> None:
             "    ip.ttl--;  # ip.ttl = 8",
             "    output;",
             "",
-            'egress of s1, in at p1 "web", out at p2',
-            "---------------------------------------",
+            'egress of s1, in at "web" (p1), out at p2',
+            "-----------------------------------------",
             " 0. out_0: 1, priority 0, uuid 0000000d",
             "    output;",
             "    # delivered to p2",
