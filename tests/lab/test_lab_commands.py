@@ -124,7 +124,9 @@ def test_delete_ends_the_instance_and_its_port(lab: Lab, ovine: Ovine) -> None:
 def test_a_process_that_ended_is_told_by_status_and_list(lab: Lab, ovine: Ovine) -> None:
     host = lab.spec.hosts[1]
     lab.stop_controller(host, kill=True)
-    assert "h2-controller has ended" in ovine("status").stdout
+    shown = ovine("status")
+    assert shown.returncode == 1
+    assert [line for line in shown.stdout.splitlines() if "h2-controller" in line] == ["h2-controller has ended"]
     assert "ended: h2-controller" in ovine("lab", "list").stdout
     lab.start_controller(host)
     assert ovine("status").returncode == 0
