@@ -235,7 +235,8 @@ def as_json(trace: Trace, origins: Origins) -> dict[str, Any]:
 
 
 def _dropped(node: Dropped, step: Step | None) -> dict[str, Any]:
-    return {"reason": node.reason, "stage": step.stage if step else None, "flow": node.flow}
+    flow = step.flow.uuid if step else None
+    return {"reason": node.reason, "stage": step.stage if step else None, "flow": node.flow or flow}
 
 
 def _json(node: Node, origins: Origins) -> dict[str, Any]:
