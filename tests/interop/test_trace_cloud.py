@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ovine.model import nb
+from ovine.model import nb, sb
 from support.api_server import running_cloud
 from support.daemons import run_daemon
-from support.ovsdb import start_server, wait_until
+from support.ovsdb import free_port, start_server, wait_until
 
 GROUP = "ff:ff:ff:ff:ff:ff"
 REQUEST = "ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && udp.src == 68 && udp.dst == 67 && ip.ttl == 64"
@@ -186,6 +186,25 @@ def test_without_a_database_it_says_so_at_once(bed: Bed, words: tuple[str, ...])
             "ovine: no lab is up",
         )
     )
+
+
+def test_of_several_remotes_one_that_answers_is_enough(bed: Bed) -> None:
+    several = f"--db=unix:/nowhere/sb.sock,{bed.remotes['db']}"
+    assert "output(" in bed.said(several, "--minimal", "red", unicast(bed), databases="")
+
+
+def test_an_ssl_remote_is_asked_with_the_files_that_are_given(bed: Bed, tmp_path: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=both", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    files = [f"--private-key={key}", f"--certificate={cert}", f"--ca-cert={cert}"]
+    port = free_port()
+    with start_server(sb.DATABASE, tmp_path, remotes=[f"pssl:{port}:127.0.0.1"], options=files):
+        remote = f"--db=ssl:127.0.0.1:{port}"
+        asked = bed.ovine(remote, *files, 'inport == "p1"', databases="")
+        assert asked.stderr == "ovine: no port 'p1': there is none\n"
+        assert "an ssl: remote needs" in bed.ovine(remote, 'inport == "p1"', databases="").stderr
 
 
 def test_the_wrong_number_of_words_is_a_wrong_command_line(bed: Bed) -> None:

@@ -244,6 +244,11 @@ def trace(
     every: Annotated[bool, typer.Option("--all", help="All three forms.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     lab: Lab = "",
+    key: Annotated[str, typer.Option("--private-key", "-p", metavar="FILE", help="Our key, for ssl: remotes.")] = "",
+    certificate: Annotated[str, typer.Option("--certificate", "-c", metavar="FILE", help="Our certificate.")] = "",
+    authority: Annotated[
+        str, typer.Option("--ca-cert", "-C", metavar="FILE", help="Who signed the servers' certificates.")
+    ] = "",
 ) -> None:
     if len(words) > 2:
         raise typer.BadParameter("expected [DATAPATH] MICROFLOW; put the microflow into quotes")
@@ -252,7 +257,8 @@ def trace(
     given = {"detailed": detailed, "summary": summary, "minimal": minimal}
     forms = [name for name, chosen in given.items() if chosen or every]
     datapath = words[0] if len(words) == 2 else ""
-    trace_command.show(trace_command.Sources(db, nb, cloud), lab, datapath, words[-1], ct or [], forms, as_json)
+    sources = trace_command.Sources(db, nb, cloud, (key, certificate, authority))
+    trace_command.show(sources, lab, datapath, words[-1], ct or [], forms, as_json)
 
 
 @app.command(

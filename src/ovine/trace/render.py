@@ -244,7 +244,7 @@ def _json(node: Node, origins: Origins) -> dict[str, Any]:
         case Effect(action, changes, note):
             return {"kind": "action", "action": action, "changes": list(map(_change, changes)), "note": note}
         case Delivered(port, kind, _, fields):
-            name = origins.port_names.get(port)
+            name = origins.port_names.get(port) or None
             return {"kind": "delivered", "port": port, "name": name, "type": kind, "packet": dict(fields)}
         case Dropped(reason, flow):
             return {"kind": "dropped", "reason": reason, "flow": flow}

@@ -56,3 +56,15 @@ def test_a_named_lab_goes_before_the_environment_and_that_before_a_lab_that_is_n
 def test_without_any_it_is_said_how_to_start_one() -> None:
     with pytest.raises(LabError, match="no lab is up"):
         sources_of(Sources(""), "")
+
+
+def test_the_files_for_ssl_belong_together_and_stay_with_whatever_remote() -> None:
+    keys = ("key.pem", "cert.pem", "ca.pem")
+    blue = lab("blue")
+    chosen = sources_of(Sources("", keys=keys), "")
+    assert (chosen.southbound, chosen.keys) == (blue.sb_db, keys)
+    assert chosen.tls is not None
+    assert chosen.tls.ca == "ca.pem"
+    assert Sources("ssl:127.0.0.1:1").tls is None
+    with pytest.raises(LabError, match="belong together"):
+        _ = Sources("ssl:127.0.0.1:1", keys=("key.pem", "", "")).tls
