@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ovine.engine import Emit, Reader, Relation, query, rule
@@ -62,8 +63,8 @@ def _options4(q: Reader, key: Uuid) -> StrMap | None:
         routes += [("0.0.0.0/0", subnet.gateway_ip)] if routes else []
     if routes:
         options["classless_static_route"] = _braces(f"{to},{via}" for to, via in routes)
-    if servers := tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or chosen.dns_servers:
-        options["dns_server"] = _braces(s for s in servers if ":" not in s)
+    if servers := _name_servers(q, subnet):
+        options["dns_server"] = _braces(servers)
     if chosen.domain:
         options["domain_name"] = f'"{chosen.domain}"'
     return Map(options)
@@ -71,14 +72,19 @@ def _options4(q: Reader, key: Uuid) -> StrMap | None:
 
 def _options6(q: Reader, key: Uuid) -> StrMap:
     subnet = q.row(cloud.Subnet, key)
-    chosen = settings(q)
     options = {"server_id": server_mac(q, key)}
-    servers = tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or chosen.dns_servers
-    if servers := tuple(s for s in servers if ":" in s):
+    if servers := _name_servers(q, subnet):
         options["dns_server"] = _braces(servers)
     if subnet.ipv6_address_mode == "dhcpv6-stateless":
         options["dhcpv6_stateless"] = "true"
     return Map(options)
+
+
+def _name_servers(q: Reader, subnet: cloud.Subnet) -> tuple[str, ...]:
+    """Those of the subnet's IP version; a subnet that names only 0.0.0.0 or :: (Neutron's way to say none) has none."""
+    named = tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or settings(q).dns_servers
+    addresses = tuple(ip_address(name) for name in named)
+    return tuple(str(a) for a in addresses if a.version == subnet.ip_version and not a.is_unspecified)
 
 
 def server_mac(q: Reader, subnet: Uuid) -> str:

@@ -133,6 +133,14 @@ def test_dhcp_hands_out_routes_servers_and_the_networks_mtu(engine: Engine) -> N
     assert engine.rows(SWITCH_PORTS)[META].dhcpv4_options is None
 
 
+@pytest.mark.parametrize("named", ["fd00::1", "0.0.0.0"])
+def test_a_subnet_without_a_server_of_its_ip_version_hands_out_none(engine: Engine, named: str) -> None:
+    subnet = cloud.Subnet(uuid=SUBNET, network=NET, cidr="10.1.0.0/24", dns_nameservers=Map({0: named}))
+    engine.feed(cloud.Subnet, SUBNET, subnet)
+    engine.run()
+    assert "dns_server" not in engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, "")].options
+
+
 def test_settings_change_what_is_handed_out(engine: Engine) -> None:
     engine.feed(Settings, (), Settings(domain="example.org", lease_time=60))
     engine.run()
