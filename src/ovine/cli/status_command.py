@@ -14,7 +14,7 @@ from ovine.lab import facts, requirements
 from ovine.lab.facts import Facts, Failure
 
 RULES_SHOWN = 3
-OUR_WORDS = re.compile(r"^(ValueError|NotCompiled|LogicalFlowError): ")
+OUR_WORDS = re.compile(r"^(ValueError|NotCompiled|LogicalFlowError|IncompleteSettings): ")
 """Kinds of errors whose text is meant for the user; of any other the kind is told, for it is a defect."""
 
 
@@ -69,4 +69,4 @@ def _told(failures: Iterable[Failure]) -> Iterator[str]:
 def _rule(failure: Failure) -> str:
     """A rule's name, and the key that it failed for if the error does not name it already."""
     named = any(word in failure.error for word in re.findall(r"[0-9a-f-]{36}", failure.key))
-    return failure.rule if named else f"{failure.rule} for {failure.key}"
+    return failure.rule if named or failure.key == "()" else f"{failure.rule} for {failure.key}"
