@@ -14,7 +14,9 @@ from ovine.lab import facts, requirements
 from ovine.lab.facts import Facts, Failure
 
 RULES_SHOWN = 3
-OUR_WORDS = re.compile(r"^(ValueError|NotCompiled|LogicalFlowError|IncompleteSettings): ")
+OUR_WORDS = re.compile(
+    r"^(ValueError|NotCompiled|LogicalFlowError|IncompleteSettings|MissingBridge|UnsupportedPort|UnsupportedAction): "
+)
 """Kinds of errors whose text is meant for the user; of any other the kind is told, for it is a defect."""
 
 
