@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 
 from ovine.language import Packet
 from ovine.trace.port_security import refusal_in, refusal_out
 from support.port_security_cases import Check, read
+from support.trace_frames import packet
 
 CHECKS = [*read("port_security.txt"), *read("port_security_ours.txt")]
-
-
-def packet(frame: bytes) -> Packet:
-    """What the flow language sees in a frame; a tag before its type changes nothing in what port security asks."""
-    if frame[12:14] == b"\x81\x00":
-        frame = frame[:12] + frame[16:]
-    kind, load = struct.unpack("!H", frame[12:14])[0], frame[14:]
-    values: dict[str, bytes] = {"eth.dst": frame[:6], "eth.src": frame[6:12], "eth.type": frame[12:14]}
-    if kind == 0x806:
-        values |= {"arp.op": load[6:8], "arp.sha": load[8:14], "arp.spa": load[14:18]}
-    elif kind == 0x800:
-        values |= {"ip.proto": load[9:10], "ip.ttl": load[8:9], "ip4.src": load[12:16], "ip4.dst": load[16:20]}
-        values |= {"udp.src": load[20:22], "udp.dst": load[22:24]}
-    elif kind == 0x86DD:
-        values |= {"ip.proto": load[6:7], "ip.ttl": load[7:8], "ip6.src": load[8:24], "ip6.dst": load[24:40]}
-        values |= neighbour(load[40:]) if load[6] == 58 else {}
-    return Packet.of({name: int.from_bytes(value) for name, value in values.items()})
-
-
-def neighbour(body: bytes) -> dict[str, bytes]:
-    hardware = {135: "nd.sll", 136: "nd.tll"}.get(body[0])
-    return {
-        "icmp6.type": body[:1],
-        **({"nd.target": body[8:24]} if hardware else {}),
-        **({hardware: body[26:32]} if hardware and len(body) >= 32 else {}),
-    }
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"{check.direction}-{check.number}")
