@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ovine.language import quote
@@ -57,7 +58,7 @@ def _section(section: Section, origins: Origins, indent: str) -> Iterator[str]:
 
 def _title(section: Section, origins: Origins) -> str:
     behind = origins.datapath(section.datapath)
-    place = f'{behind.kind} "{behind.name}" ({behind.id[:SHOWN]})' if behind else datapath_name(section.datapath)
+    place = str(replace(behind, id=behind.id[:SHOWN])) if behind else datapath_name(section.datapath)
     what = f"{section.kind} of {place}, in at {_short_label(section.inport, origins)}"
     if section.kind == "multicast":
         return f"{what}, out to each of {section.outport}"

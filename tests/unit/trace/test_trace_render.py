@@ -140,3 +140,9 @@ def test_json_names_the_flow_that_dropped() -> None:
     (dropped,) = render.as_json(trace, Origins())["outcome"]["dropped"]
     assert (dropped["stage"], dropped["flow"]) == ("in_1", uuid(7))
     assert dropped["reason"].startswith("port security refuses it")
+
+
+def test_a_network_without_a_name_is_called_by_its_id() -> None:
+    world = Text().read(f"switch neutron-{uuid(5)}\nport neutron-{uuid(5)} p1").world
+    first = render.detailed(run(world, "", 'inport == "p1"'), Origins()).splitlines()[0]
+    assert first == "ingress of network 00000005, in at p1"
