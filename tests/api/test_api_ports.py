@@ -119,7 +119,7 @@ def test_a_used_up_pool_ends_in_neutrons_error(alice: Caller, network: Any) -> N
 
 
 def test_update_keeps_the_addresses_it_can(alice: Caller, network: Any, subnet: Any) -> None:
-    port = alice.make("port", network_id=network["id"])
+    port = alice.make("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.0.0.50"}])
     (kept,) = addresses(port)
     asked = [{"ip_address": "10.0.0.200"}, {"subnet_id": subnet["id"]}]
     changed = alice.change("port", port["id"], fixed_ips=asked)

@@ -27,7 +27,20 @@ TREE = dict(commands(typer.main.get_command(app)))
 
 def test_the_tree_holds_what_the_documentation_speaks_of() -> None:
     named = {" ".join(path[1:]) for path in TREE}
-    lab = {"lab up", "lab down", "lab list", "boot", "delete", "exec", "ssh", "ping", "status", "trace", "schema", "demo"}
+    lab = {
+        "lab up",
+        "lab down",
+        "lab list",
+        "boot",
+        "delete",
+        "exec",
+        "ssh",
+        "ping",
+        "status",
+        "trace",
+        "schema",
+        "demo",
+    }
     assert named == lab | set(DAEMONS)
 
 
