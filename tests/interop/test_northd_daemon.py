@@ -143,7 +143,8 @@ async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed
 def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
     for switch in ("s1", "s2"):
-        bed.nbctl("--may-exist", "ls-add", switch, "--", "set", "logical_switch", switch, "other_config:mcast_snoop=true")
+        bed.nbctl("--may-exist", "ls-add", switch)
+        bed.nbctl("set", "logical_switch", switch, "other_config:mcast_snoop=true")
     bed.nbctl("lr-add", "r1")
     bed.sync()
     failures = daemon.failures()

@@ -8,6 +8,9 @@
     port c h2 sw 02:00:00:00:00:03 unknown           also takes what no other port's addresses match
     outside x vlan 101                               a machine on the provider network
     nb lsp-set-enabled b disabled                    any ovn-nbctl command
+    group pg a b                                     a port group; without ports: an empty one
+    set as 10.0.0.1 10.0.0.2                         an address set
+    global default_acl_drop=true                     an option of NB_Global, for this case
 
     send a a.mac>b.mac ip a.ip>b.ip udp 1>2
       b same                                         b sees this very frame, and nobody else sees anything
@@ -131,6 +134,23 @@ class Runner:
         self.lab.nbctl(*step.words[1:])
         if step.words[1] == "lsp-del":
             self.ports[step.words[2]].instance = None
+        self.settled = False
+
+    def do_group(self, step: Step) -> None:
+        self.lab.nbctl("pg-add", *step.words[1:])
+        self.undo.append(("pg-del", step.words[1]))
+        self.settled = False
+
+    def do_set(self, step: Step) -> None:
+        _, name, *addresses = step.words
+        quoted = ",".join(f'"{address}"' for address in addresses)
+        self.lab.nbctl("create", "Address_Set", f"name={name}", f"addresses=[{quoted}]")
+        self.undo.append(("destroy", "Address_Set", name))
+        self.settled = False
+
+    def do_global(self, step: Step) -> None:
+        self.lab.nbctl("set", "NB_Global", ".", f"options:{step.words[1]}")
+        self.undo.append(("remove", "NB_Global", ".", "options", step.words[1].partition("=")[0]))
         self.settled = False
 
     def do_dhcp4(self, step: Step) -> None:

@@ -22,7 +22,8 @@ from ovine.northd.sets import BY_DATAPATH
 RULED = scope("switches with ACLs")
 STATEFUL = scope("switches with stateful ACLs")
 """Only these use connection tracking."""
-AFTER = scope("switches with ACLs after load balancing")
+AFTER = scope("switches with rules after load balancing")
+"""With ACLs for that stage, or a default of dropping, which holds there too."""
 REFUSING = scope("switches with ACLs that reject")
 CLOSED = scope("switches with ACLs that drop by default")
 
@@ -112,7 +113,7 @@ def acl_scopes(q: Reader, switch: Uuid) -> Iterator[Emit]:
     yield member(RULED, switch)
     if any(one.stateful for one in found):
         yield member(STATEFUL, switch)
-    if any(one.after for one in found):
+    if any(one.after for one in found) or drops_by_default(q):
         yield member(AFTER, switch)
     if any(one.refusing for one in found):
         yield member(REFUSING, switch)

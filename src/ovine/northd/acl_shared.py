@@ -96,6 +96,7 @@ SHARED = (
     *_stopped(OUT_ACL),
     Shared(RULED, OUT_ACL, SERVICE, _ANSWER, "next;", SOURCE),
     *_closed(IN_ACL, IN_RULING),
+    *_closed(IN_ACL_AFTER, IN_RULING),
     *_closed(OUT_ACL, OUT_RULING),
     *_carried_out(IN_VERDICT, IN_RULING, "next;", DELIVER),
     Shared(SWITCHES, IN_VERDICT, 0, "1", "next;", SOURCE),
