@@ -73,7 +73,7 @@ WRITTEN: Relation[tuple[Uuid, Spot], Written] = Relation("flows of ACLs")
 SWITCHES_WITH = Index(nb.LogicalSwitch, lambda row: row.acls, "switches by ACL")
 GROUPS_WITH = Index(nb.PortGroup, lambda row: row.acls, "port groups by ACL")
 BY_SPOT = Index(WRITTEN, lambda one: (one.spot,), "flows of ACLs by where they stand")
-LOCALNETS = Index(PORTS, lambda port: (port.key,) if port.type == LOCALNET else (), "localnet ports")
+UNTRACKED = Index(PORTS, lambda port: (port.key,) if port.type in (LOCALNET, "router") else (), "untracked ports")
 
 
 @query
@@ -166,9 +166,9 @@ def acl_flow(q: Reader, spot: Spot) -> Iterator[Emit]:
     yield from _first(q, spot)
 
 
-@rule(over=LOCALNETS, writes=(FLOWS,))
+@rule(over=UNTRACKED, writes=(FLOWS,))
 def untracked_port(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """What comes from and goes to a physical network is not tracked there: many hosts see it."""
+    """What comes from and goes to a physical network or a router is not tracked at that port: many hosts see it."""
     port = q.row(PORTS, key)
     if not is_stateful(q, port.switch):
         return

@@ -44,12 +44,17 @@ def group_scope(group: Uuid) -> Scope:
     return scope(f"port group {group}")
 
 
+@query
+def has_acls(q: Reader, group: Uuid) -> bool:
+    row = q.get(nb.PortGroup, group)
+    return row is not None and bool(row.acls)
+
+
 @rule(over=BY_DATAPATH, writes=(PRESENT, MEMBERS))
 def presence(q: Reader, entry: tuple[Uuid, Uuid]) -> Iterator[Emit]:
     """A group with ACLs puts the switch into its scope. Further ports of a group on the same switch change nothing."""
     one = Presence(*entry)
-    row = q.get(nb.PortGroup, one.group)
-    if row is not None and row.acls:
+    if has_acls(q, one.group):
         yield PRESENT(one, one)
         yield member(group_scope(one.group), one.switch)
 
