@@ -68,7 +68,7 @@ PROVIDER = {
     "vlan, anywhere": ({"network_type": "vlan"}, ("vlan", "physnet1", 100), 1500),
     "flat": ({"network_type": "flat", "physical_network": "public"}, ("flat", "public", None), 1500),
     "geneve": ({"network_type": "geneve", "segmentation_id": 70000}, ("geneve", None, 70000), 1442),
-    "vxlan": ({"network_type": "vxlan"}, ("vxlan", None, 1), 1450),
+    "vxlan": ({"network_type": "vxlan"}, ("vxlan", None, 1), 1442),
 }
 
 

@@ -137,10 +137,11 @@ async def test_the_standby_takes_over_and_changes_nothing_it_need_not(bed: Bed) 
 async def test_the_databases_may_restart_under_it(bed: Bed) -> None:
     with bed.plugin() as plugin:
         await make_network(bed)
+        before = [client.generation for client in (bed.above, bed.below)]
         for server in bed.servers:
             server.restart()
-        for client in (bed.above, bed.below):
-            await client.ready(20)
+        for client, generation in zip((bed.above, bed.below), before, strict=True):
+            await until(lambda c=client, g=generation: c.generation > g, "a new connection")
         network, port = await make_network(bed, "after")
         await bed.until(lambda: bed.port(port) is not None, "work after the restart")
         assert bed.switch(network) is not None

@@ -160,6 +160,19 @@ async def test_a_large_set_is_changed_by_what_differs(bed: Bed) -> None:
     assert bed.ports().keys() == {*names[1:], "new"}
 
 
+async def test_references_follow_a_row_that_somebody_made_anew(bed: Bed) -> None:
+    await bed.settle(n1=Net(("p1", "p2")))
+    await bed.settle(n1=Net(("p1", "p2"), note="both have been referred to"))
+    transaction = Transaction()
+    anew = transaction.insert(nb.LogicalSwitchPort(name="p1", external_ids=Map({"mine": "1"})))
+    kept = bed.ports()["p2"].uuid
+    transaction.update(nb.LogicalSwitch, bed.switches()["n1"].uuid, ports=tuple(sorted((anew, kept))))
+    anew = (await bed.client.transact(transaction)).uuid(anew)
+    await bed.settle(n1=Net(("p1", "p2"), note="changed"))
+    assert bed.ports()["p1"].uuid == anew
+    assert bed.switches()["n1"].ports == tuple(sorted((anew, kept)))
+
+
 async def test_a_rebuilt_database_gets_the_same_uuids(bed: Bed) -> None:
     await bed.settle(n1=Net(("p1",)))
     before = {row.uuid for row in (*bed.switches().values(), *bed.ports().values())}

@@ -105,6 +105,14 @@ def test_what_cannot_be_booted_is_told_in_one_line(lab: Lab, ovine: Ovine, words
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
+def test_an_instance_of_one_project_boots_on_a_network_that_another_shares(lab: Lab, ovine: Ovine) -> None:
+    network = lab.cloud.post("networks", {"network": {"name": "common", "shared": True}})["network"]
+    assert ovine("boot", "guest", "--network", "common", "--host", "h1", "--project", "red").returncode == 0
+    port = lab.cloud.get(f"ports/{lab.store.instance('guest').port_id}")["port"]
+    assert (port["project_id"], port["network_id"]) == (lab.cloud.project_id("red"), network["id"])
+    assert ovine("delete", "guest").returncode == 0
+
+
 def test_delete_ends_the_instance_and_its_port(lab: Lab, ovine: Ovine) -> None:
     assert ovine("boot", "short", "--network", "net1", "--host", "h1").returncode == 0
     port = lab.store.instance("short").port_id
@@ -116,7 +124,9 @@ def test_delete_ends_the_instance_and_its_port(lab: Lab, ovine: Ovine) -> None:
 def test_a_process_that_ended_is_told_by_status_and_list(lab: Lab, ovine: Ovine) -> None:
     host = lab.spec.hosts[1]
     lab.stop_controller(host, kill=True)
-    assert "h2-controller has ended" in ovine("status").stdout
+    shown = ovine("status")
+    assert shown.returncode == 1
+    assert [line for line in shown.stdout.splitlines() if "h2-controller" in line] == ["h2-controller has ended"]
     assert "ended: h2-controller" in ovine("lab", "list").stdout
     lab.start_controller(host)
     assert ovine("status").returncode == 0

@@ -10,7 +10,7 @@ from ovine.controller.services import Userdata, decode, services
 from ovine.controller.tables import logical_table
 from ovine.model import sb
 from ovine.model.base import Row
-from ovine.northd.dhcp_options import V4, V6
+from ovine.model.dhcp_options import V4, V6
 from ovine.openflow import Clone, Controller, Match, Message, PacketIn, Resume
 from ovine.ovsdb import Replica
 from support.controller_world import World, uuid_of

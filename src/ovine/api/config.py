@@ -37,6 +37,8 @@ class Mtu:
     overlay_ip_version: int = 4
     geneve_header: int = 38
     """Outer UDP, Geneve with OVN's option, and inner Ethernet: what remains of the overhead beside the outer IP."""
+    vxlan_header: int = 38
+    """The same for networks of type vxlan. VXLAN's own are 30, but hosts that speak Geneve too carry them in Geneve."""
     physical_networks: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,7 +93,7 @@ class Config:
         if kind not in TUNNEL_TYPES:
             return mtu.physical_networks.get(physical_network, mtu.physical)
         outer = 20 if mtu.overlay_ip_version == 4 else 40
-        header = mtu.geneve_header if kind == "geneve" else 30
+        header = mtu.geneve_header if kind == "geneve" else mtu.vxlan_header
         return min(mtu.path or mtu.physical, mtu.physical) - outer - header
 
 

@@ -24,7 +24,7 @@ from ovine.api.policy import Judge, Target, target_of
 from ovine.api.resources import PORT, UNSET, canonical_cidr, is_set
 from ovine.model.base import EMPTY, Map, StrMap
 from ovine.model.cloud import Network, Port
-from ovine.model.dhcp import DISABLED, ovn_name
+from ovine.model.dhcp import DISABLED, problem
 
 _PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner")
 _BINDING = ("binding:host_id", "binding:vnic_type", "binding:profile")
@@ -168,18 +168,18 @@ def _changed_pairs(port: Port, parsed: dict[str, Any], mac: str) -> tuple[str, .
 def _options(present: StrMap, asked: Sequence[dict[str, Any]]) -> StrMap:
     """DHCP options after a request: one without a value is removed, others not named stay.
 
-    Neutron takes any name, and leaves out what its back end cannot hand out; here such a name is refused.
+    Neutron takes any, and leaves out what its back end cannot hand out; here that is refused.
     """
     options = dict(present)
     for item in asked:
         version, name = int(item.get("ip_version", 4)), item["opt_name"]
-        if name != DISABLED and ovn_name(version, name) is None:
-            raise bad_request(f"Invalid input for extra_dhcp_opts. Reason: DHCPv{version} has no option '{name}'.")
-        key = f"{version}:{name}"
-        if item["opt_value"] is None:
+        key, value = f"{version}:{name}", item["opt_value"]
+        if value is None:
             options.pop(key, None)
-        else:
-            options[key] = item["opt_value"]
+            continue
+        if name != DISABLED and (reason := problem(version, name, value)) is not None:
+            raise bad_request(f"Invalid input for extra_dhcp_opts. Reason: {reason}.")
+        options[key] = value
     return Map(options)
 
 

@@ -20,6 +20,8 @@ HANDED_OVER: dict[str, Any] = {
     "add_help_option": False,
 }
 
+INTERRUPTED = 130
+
 app = typer.Typer(name="ovine", no_args_is_help=True, help="Virtual networks for clouds.", **PLAIN)
 lab_app = typer.Typer(no_args_is_help=True, help="Several hosts of a cloud on this machine.", **PLAIN)
 app.add_typer(lab_app, name="lab")
@@ -45,14 +47,15 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command tree on a command line; errors become one line and a status."""
     command = typer.main.get_command(app)
     try:
-        status = command.main(list(arguments), prog_name="ovine", standalone_mode=True)
+        status = command.main(list(arguments), prog_name="ovine", standalone_mode=False)
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 1
-    except KeyboardInterrupt:
-        print("ovine: interrupted", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED  # Some versions of typer end so, others by the status.
     except Exception as error:
         return _report(error)
+    if status == INTERRUPTED:
+        print("ovine: interrupted", file=sys.stderr)
     return status if isinstance(status, int) else 0
 
 
@@ -60,12 +63,25 @@ def _report(error: Exception) -> int:
     """One line for an error that is the user's to mend; anything else is a defect and keeps its traceback."""
     from ovine.lab.errors import LabError
 
+    # The parser's errors are known by this method: where their classes live differs from one typer to the next.
+    if hasattr(error, "format_message"):
+        return _wrong_command_line(error)
     if not isinstance(error, LabError):
         raise error
     if error.details:
         print(error.details.rstrip(), file=sys.stderr)
     print(f"ovine: {error}", file=sys.stderr)
     return 1
+
+
+def _wrong_command_line(error: Any) -> int:
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    if "\n" in said:  # No command at all: what is said is the help.
+        print(said, file=sys.stderr)
+    else:
+        context = getattr(error, "ctx", None)
+        print(f"ovine: {said}: see `{context.command_path if context else 'ovine'} --help`", file=sys.stderr)
+    return int(error.exit_code)
 
 
 @app.callback(invoke_without_command=True)
@@ -209,10 +225,11 @@ def trace(
         list[str],
         typer.Argument(metavar="[DATAPATH] MICROFLOW", help="A switch or router, by name or uuid; and the packet."),
     ],
-    db: Annotated[str, typer.Option("--db", envvar="OVN_SB_DB", metavar="REMOTE", help="The southbound.")] = "",
+    db: Annotated[
+        str, typer.Option("--db", metavar="REMOTE", help="The southbound; else the lab's, or that of $OVN_SB_DB.")
+    ] = "",
     nb: Annotated[
-        str,
-        typer.Option("--nb", envvar="OVN_NB_DB", metavar="REMOTE", help="The northbound; it tells why flows exist."),
+        str, typer.Option("--nb", metavar="REMOTE", help="The northbound; it tells why flows exist. Else $OVN_NB_DB.")
     ] = "",
     cloud: Annotated[str, typer.Option("--cloud", metavar="REMOTE", help="The Cloud database; it has names.")] = "",
     ct: Annotated[
@@ -227,6 +244,11 @@ def trace(
     every: Annotated[bool, typer.Option("--all", help="All three forms.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     lab: Lab = "",
+    key: Annotated[str, typer.Option("--private-key", "-p", metavar="FILE", help="Our key, for ssl: remotes.")] = "",
+    certificate: Annotated[str, typer.Option("--certificate", "-c", metavar="FILE", help="Our certificate.")] = "",
+    authority: Annotated[
+        str, typer.Option("--ca-cert", "-C", metavar="FILE", help="Who signed the servers' certificates.")
+    ] = "",
 ) -> None:
     if len(words) > 2:
         raise typer.BadParameter("expected [DATAPATH] MICROFLOW; put the microflow into quotes")
@@ -235,7 +257,8 @@ def trace(
     given = {"detailed": detailed, "summary": summary, "minimal": minimal}
     forms = [name for name, chosen in given.items() if chosen or every]
     datapath = words[0] if len(words) == 2 else ""
-    trace_command.show(trace_command.Sources(db, nb, cloud), lab, datapath, words[-1], ct or [], forms, as_json)
+    sources = trace_command.Sources(db, nb, cloud, (key, certificate, authority))
+    trace_command.show(sources, lab, datapath, words[-1], ct or [], forms, as_json)
 
 
 @app.command(
@@ -283,5 +306,5 @@ _daemon(
     "ovine northd --ovnnb-db=unix:/run/ovn/ovnnb_db.sock --ovnsb-db=unix:/run/ovn/ovnsb_db.sock",
 )
 _daemon("controller", "Make a host's Open vSwitch do what the southbound database says.", "ovine controller --pidfile")
-_daemon("plugin", "Compile the cloud database to the northbound database.", "ovine plugin --help")
-_daemon("api", "Serve the Neutron v2.0 API.", "ovine api --help")
+_daemon("plugin", "Compile the cloud database to the northbound database.", "ovine plugin --detach --pidfile")
+_daemon("api", "Serve the Neutron v2.0 API.", "ovine api --bind=0.0.0.0:9696 --identity-bind=0.0.0.0:5000")

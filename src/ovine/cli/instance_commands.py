@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from ovine.cli.choose import choose
 from ovine.lab import requirements
@@ -45,11 +46,18 @@ def ping(lab_name: str, name: str, target: str, count: int) -> int:
     lab = choose(lab_name)
     requirements.check()
     source = lab.instance(name)
-    known = {record.name for record in lab.store.instances()}
-    address = _address(lab.instance(target)) if target in known else target
+    address = target if _is_address(target) else _address(lab.instance(target))
     outcome = source.ping(address, count=count, interval=1.0)
     print(outcome.output.rstrip())
     return 0 if outcome.received else 1
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(instance: Instance) -> str:

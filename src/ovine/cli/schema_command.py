@@ -1,4 +1,4 @@
-"""`ovine schema`: the declared databases as .ovsschema files. Tests: tests/unit/cli/test_cli_schema.py."""
+"""`ovine schema`: the declared databases as .ovsschema files. Tests: tests/unit/cli/test_cli_errors.py."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,12 @@ from rich.table import Table
 from ovine.cli.choose import choose
 from ovine.lab import facts, requirements
 from ovine.lab.facts import Facts, Failure
+
+RULES_SHOWN = 3
+OUR_WORDS = re.compile(
+    r"^(ValueError|NotCompiled|LogicalFlowError|IncompleteSettings|MissingBridge|UnsupportedPort|UnsupportedAction): "
+)
+"""Kinds of errors whose text is meant for the user; of any other the kind is told, for it is a defect."""
 
 
 def show(lab_name: str) -> int:
@@ -43,16 +50,25 @@ def render(state: Facts, name: str, console: Console) -> None:
     console.print(f"changes: nb_cfg {state.nb_cfg}, in the southbound {state.sb_cfg}, on all hosts {state.hv_cfg}")
     for process in state.ended:
         console.print(f"[red]{process} has ended[/red]")
-    for what, daemons in _grouped(state.failures).items():
-        console.print(f"{', '.join(daemons)}: {what}", style="red", markup=False, soft_wrap=True)
+    for line in _told(state.failures):
+        console.print(line, style="red", markup=False, soft_wrap=True)
     if not state.failures:
         console.print("failing rules: none")
 
 
-def _grouped(failures: Iterable[Failure]) -> dict[str, list[str]]:
-    """What failed, in words, and the daemons in which it did: all hosts meet the same logical flow."""
-    found: dict[str, list[str]] = {}
+def _told(failures: Iterable[Failure]) -> Iterator[str]:
+    """A line for each thing that is wrong: who says so, what it is, and which rules (all hosts meet the same flow)."""
+    found: dict[str, list[Failure]] = {}
     for failure in failures:
-        what = f"rule {failure.rule} for {failure.key}: " if failure.rule else ""
-        found.setdefault(what + failure.error, []).append(failure.daemon)
-    return found
+        found.setdefault(OUR_WORDS.sub("", failure.error), []).append(failure)
+    for what, alike in found.items():
+        daemons = ", ".join(dict.fromkeys(failure.daemon for failure in alike))
+        rules = list(dict.fromkeys(_rule(failure) for failure in alike if failure.rule))
+        more = f" and {len(rules) - RULES_SHOWN} more" if len(rules) > RULES_SHOWN else ""
+        yield f"{daemons}: {what}" + (f" (rule {', '.join(rules[:RULES_SHOWN])}{more})" if rules else "")
+
+
+def _rule(failure: Failure) -> str:
+    """A rule's name, and the key that it failed for if the error does not name it already."""
+    named = any(word in failure.error for word in re.findall(r"[0-9a-f-]{36}", failure.key))
+    return failure.rule if named or failure.key == "()" else f"{failure.rule} for {failure.key}"

@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,9 @@ class _Api:
         self.identity: list[socket.socket] = []
 
     def check(self, parsed: Parsed) -> None:
-        """Refuses unusable files and addresses."""
+        """Refuses unusable files and addresses, and to start where only a hypervisor's packages are installed."""
+        if find_spec("starlette") is None or find_spec("neutron_lib") is None:
+            raise OptionError("the API's packages are not installed here: pip install 'ovine[api]'")
         from ovine.api.config import ConfigError, load
         from ovine.api.identity import users
 
@@ -168,6 +171,7 @@ def spec() -> DaemonSpec:
         name="api",
         default_program="ovine-api",
         description="Ovine's API: Neutron v2.0, with a local identity.",
+        example="ovine api --identity-file=/etc/ovine/identity.toml --bind=0.0.0.0:9696 --identity-bind=0.0.0.0:5000",
         main=api.main,
         options=OPTIONS,
         check=api.check,

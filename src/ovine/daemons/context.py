@@ -118,6 +118,7 @@ class DaemonSpec:
     When the end has come it has `grace` seconds to return by itself and is cancelled then; `on_exit` is the place for
     clean-up that takes longer.
     `name` is its logger (`ovine.NAME`), `default_program` its program name unless $OVN_PROGRAM or argv[0] say else.
+    `example` is a whole command line for the end of the help, which has none without.
     `positional` is the least and most number of words beside the options, shown in the help as `arguments`.
     `check` may refuse a parsed command line by OptionError.  `modules` are names for -v that no logger has yet.
     """
@@ -133,3 +134,4 @@ class DaemonSpec:
     modules: tuple[str, ...] = ()
     grace: float = 0.5
     cleanup_seconds: float = 10.0
+    example: str = ""

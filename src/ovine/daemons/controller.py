@@ -631,6 +631,7 @@ SPEC = DaemonSpec(
     name="controller",
     default_program="ovn-controller",
     description="Makes the Open vSwitch of a host do what the southbound database says.",
+    example="ovine controller unix:/run/openvswitch/db.sock --detach --pidfile",
     main=_main,
     options=OPTIONS,
     arguments="[OVS-DATABASE]",

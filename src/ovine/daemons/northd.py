@@ -245,6 +245,7 @@ SPEC = DaemonSpec(
     name="northd",
     default_program="ovn-northd",
     description="Ovine's northd: compiles OVN_Northbound into OVN_Southbound.",
+    example="ovine northd --ovnnb-db=unix:/run/ovn/ovnnb_db.sock --ovnsb-db=unix:/run/ovn/ovnsb_db.sock --detach",
     main=_main,
     options=OPTIONS,
     check=_check,

@@ -191,11 +191,14 @@ def _short(letters: str, options: Sequence[Option], rest: Iterator[str]) -> Iter
         return
 
 
-def usage(program: str, description: str, arguments: str, groups: Iterable[tuple[str, Sequence[Option]]]) -> str:
-    """The text of --help: what the program is, how to call it, and the titled groups of options."""
+def usage(
+    program: str, description: str, arguments: str, groups: Iterable[tuple[str, Sequence[Option]]], example: str = ""
+) -> str:
+    """The text of --help: what the program is, how to call it, the titled groups of options, an example."""
     lines = [f"{program}: {description}", f"usage: {program} [OPTIONS]{' ' + arguments if arguments else ''}"]
     for title, options in groups:
         if options:
             lines += ["", f"{title}:"]
             lines += [f"  {option.synopsis():<30} {option.help}" for option in options]
+    lines += ["", "Example:", f"  {example}"] if example else []
     return "\n".join(lines) + "\n"

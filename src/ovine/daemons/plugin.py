@@ -106,6 +106,7 @@ SPEC = DaemonSpec(
     name="plugin",
     default_program="ovine-plugin",
     description="Ovine's plugin: compiles the Cloud database into OVN_Northbound.",
+    example="ovine plugin --cloud-db=unix:/run/ovn/ovine_cloud.sock --ovnnb-db=unix:/run/ovn/ovnnb_db.sock --detach",
     main=_main,
     options=OPTIONS,
     check=_check,

@@ -27,6 +27,7 @@ from ovine.daemons import options as opts
 from ovine.daemons.context import CannotStart, Context, DaemonSpec, Ending, TlsOptions
 from ovine.daemons.pidfile import AlreadyRunning, Pidfile, acquire
 from ovine.daemons.syslog_sink import SyslogSink
+from ovine.daemons.tls import check as check_tls
 from ovine.daemons.unixctl import CommandError, Commands, Server
 from ovine.daemons.vlog_levels import SpecError
 
@@ -61,6 +62,7 @@ def run_daemon(spec: DaemonSpec, argv: Sequence[str], program: str | None = None
         if parsed.has("help") or parsed.has("version"):
             sys.stdout.write(_help(spec, name) if parsed.has("help") else version_text(name))
             return 0
+        check_tls(parsed)
         if spec.check is not None:
             spec.check(parsed)
         where = paths.from_environment()
@@ -93,7 +95,7 @@ def _help(spec: DaemonSpec, program: str) -> str:
         ("TLS options", opts.TLS_OPTIONS),
         ("Other options", opts.OTHER_OPTIONS),
     )
-    return opts.usage(program, spec.description, spec.arguments, groups)
+    return opts.usage(program, spec.description, spec.arguments, groups, spec.example)
 
 
 def _start_log(spec: DaemonSpec, parsed: opts.Parsed, program: str, where: paths.Paths) -> vlog.Vlog:

@@ -117,9 +117,12 @@ class Cloud:
         raise LabError(f"no project {name_or_id}: there are {', '.join(sorted(p['name'] for p in projects)) or 'none'}")
 
     def network(self, name_or_id: str, project_id: str | None = None) -> dict[str, Any]:
-        """A network by its name or id; a name that several networks have needs a project."""
-        owner = {"project_id": project_id} if project_id else {}
-        networks = self.get("networks", **owner)["networks"]
+        """A network by its name or id, of one project or shared with it; a name that several have needs a project."""
+        networks = self.get("networks")["networks"]
+        if project_id:
+            own = [network for network in networks if network["project_id"] == project_id]
+            mine = {network["name"] for network in own}
+            networks = own + [n for n in networks if n["shared"] and n not in own and n["name"] not in mine]
         found = [network for network in networks if name_or_id in (network["id"], network["name"])]
         if len(found) == 1:
             return dict(found[0])

@@ -76,7 +76,7 @@ def read(lab: Lab) -> Facts:
         hv_cfg=glob.hv_cfg,
         ports=len(ports),
         ports_up=sum(1 for port in ports if port.up),
-        failures=tuple(_failures(lab)),
+        failures=tuple(failure for failure in _failures(lab) if failure.rule or failure.daemon not in ended),
         ended=tuple(sorted(ended)),
     )
 

@@ -101,7 +101,8 @@ class Instance(Endpoint):
         return dhcp.read_lease(self._lease_file(version))
 
     def start_dhcp(self, version: int = 4) -> None:
-        """Starts the DHCP client and does not wait for it."""
+        """Starts the DHCP client and does not wait for it. What an earlier one of this name was given is forgotten."""
+        self._lease_file(version).unlink(missing_ok=True)
         environment = {
             "LEASE": str(self._lease_file(version)),
             "RESOLV": str(netns.ETC_NETNS / self.netns / "resolv.conf"),

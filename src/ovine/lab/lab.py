@@ -26,6 +26,7 @@ from ovine.lab.dhcp import INTERFACE
 from ovine.lab.endpoint import Endpoint
 from ovine.lab.errors import LabError, LabTimeout
 from ovine.lab.instance import Instance
+from ovine.lab.interrupts import undisturbed
 from ovine.lab.processes import Process, Processes, inside_namespaces, wait_until_gone
 from ovine.lab.spec import Flavour, Host, LabSpec
 from ovine.lab.store import InstanceRecord, Store
@@ -196,14 +197,18 @@ class Lab:
             ) from None
 
     def down(self) -> None:
-        """Ends the lab's processes, removes its namespaces and its directory. A lab that is gone is no error."""
-        names = self.store.namespaces()
-        while alive := [process for process in self.processes.recorded()[::-1] if process.alive]:
-            self.processes.end(alive)
-        self.processes.end(inside_namespaces(names))
-        for name in names[::-1]:
-            netns.remove(name)
-        self.store.remove()
+        """Ends the lab's processes, removes its namespaces and its directory. A lab that is gone is no error.
+
+        Ctrl-C has no effect until that is done.
+        """
+        with undisturbed():
+            names = self.store.namespaces()
+            while alive := [process for process in self.processes.recorded()[::-1] if process.alive]:
+                self.processes.end(alive)
+            self.processes.end(inside_namespaces(names))
+            for name in names[::-1]:
+                netns.remove(name)
+            self.store.remove()
 
     # --- the cloud's state
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from ovine.lab.errors import LabError
@@ -29,6 +30,9 @@ PROGRAMS: Mapping[str, str] = {
 
 C_PROGRAMS: Mapping[str, str] = {"ovn-northd": "ovn-central", "ovn-controller": "ovn-host"}
 """The same for the parts that are only needed where the C daemons play."""
+
+MODULES = ("pyroute2", "httpx", "starlette", "neutron_lib")
+"""What tells the extra `lab` from a base installation."""
 
 # Debian keeps these out of the PATH of ordinary users, and of some shells of root.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -55,6 +59,8 @@ def why_not(*, c_daemons: bool = False) -> str | None:
     missing = missing_packages(wanted)
     if missing:
         return "a lab needs more programs: apt-get install " + " ".join(missing)
+    if any(find_spec(module) is None for module in MODULES):
+        return "a lab needs more Python packages: pip install 'ovine[lab]'"
     if not Path("/dev/net/tun").exists():
         return "a lab needs /dev/net/tun (userspace Open vSwitch): modprobe tun, or give the container that device"
     return None

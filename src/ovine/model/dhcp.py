@@ -6,6 +6,10 @@ DHCP_Options). The API refuses what is in neither table, so that no option is ac
 
 from __future__ import annotations
 
+import json
+
+from ovine.model.dhcp_options import V4, V6, rendered
+
 DHCPV4: dict[str, str] = {
     "arp-timeout": "arp_cache_timeout",
     "bootfile-name": "bootfile_name",
@@ -86,7 +90,6 @@ DHCPV4_NUMBERS: dict[str, str] = {
 """Option numbers (RFC 2132 and later) to OVN's names, for DHCPv4."""
 
 DHCPV6: dict[str, str] = {
-    "bootfile-name": "bootfile_name",
     "dns-server": "dns_server",
     "domain-search": "domain_search",
     "ia-addr": "ia_addr",
@@ -95,18 +98,30 @@ DHCPV6: dict[str, str] = {
     "5": "ia_addr",
     "23": "dns_server",
     "24": "domain_search",
-    "59": "bootfile_name",
 }
 """Names and numbers (RFC 8415 and later) to OVN's names, for DHCPv6."""
 
 DISABLED = "dhcp_disabled"
 """Neutron's extra option that turns DHCP of its version off for a port when it is "true"."""
 
-TEXT = frozenset({"bootfile_name", "domain_name", "domain_search", "domain_search_list", "hostname", "path_prefix"}) | {
-    "tftp_server",
-    "wpad",
-}
-"""OVN's names of the options whose value is text, and is quoted in the northbound."""
+
+def quoted(ip_version: int, ovn: str, value: str) -> str:
+    """A value as it stands in DHCP_Options.options: text in quotation marks, all else as it is."""
+    kind = (V6 if ip_version == 6 else V4)[ovn][1]
+    is_text = kind in ("str", "domains", "host_id") and not (value.startswith('"') and value.endswith('"'))
+    return json.dumps(value, ensure_ascii=False) if is_text else value
+
+
+def problem(ip_version: int, name: str, value: str) -> str | None:
+    """Why an extra DHCP option cannot be handed out, in the user's terms; None if it can be."""
+    ovn = ovn_name(ip_version, name)
+    if ovn is None:
+        return f"DHCPv{ip_version} has no option {name!r}"
+    try:
+        rendered(V6 if ip_version == 6 else V4, ovn, quoted(ip_version, ovn, value))
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def ovn_name(ip_version: int, name: str) -> str | None:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
+from ovine.model.dhcp_options import V4, V6, rendered
 from ovine.northd.addresses import Subnet, link_local, parse_ip4, parse_mac, parse_subnet
 from ovine.northd.datapaths import SWITCHES
-from ovine.northd.dhcp_options import V4, V6, rendered
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.pipeline import ANSWER, ANSWERED, FORWARD, SERVER_IP4, SERVER_IP6, SERVER_MAC
 from ovine.northd.ports import PORTS, VIF, Port

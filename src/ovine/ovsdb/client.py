@@ -68,6 +68,7 @@ class Client:
         self.name = name or database.name
         self._remotes = parse_remotes(remotes)
         self._tls = _tls_context(self._remotes, tls)
+        self._server_name = tls.server_name if tls is not None else None
         self._probe_interval = probe_interval
         self._standing = Standing.of(database, monitors_of(database, monitors), leader_only=leader_only)
         self._standing.named_uuids = named_uuids
@@ -274,7 +275,8 @@ class Client:
             _, link = await loop.create_unix_connection(make, remote.path)
         else:
             context = self._tls if remote.tls else None
-            _, link = await loop.create_connection(make, remote.host, remote.port, ssl=context)
+            name = self._server_name if context is not None else None
+            _, link = await loop.create_connection(make, remote.host, remote.port, ssl=context, server_hostname=name)
         self._link = link
         return link
 

@@ -30,25 +30,56 @@ class Remote:
     tls: bool = False
 
 
+TLS_VERSIONS = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
 @dataclass(frozen=True)
 class Tls:
-    """Files in PEM form: our private key and certificate, and the authority that must have signed the server's."""
+    """Files in PEM form: our private key and certificate, and the authority that must have signed the server's.
+
+    `ca` None trusts any server. `protocols` are the TLS versions to allow, a run of `TLS_VERSIONS`; none for those that
+    the library allows. `ciphers` chooses among those up to TLS 1.2, in OpenSSL's notation. `server_name` is what to ask
+    for (SNI).
+    """
 
     key: Path | str
     cert: Path | str
-    ca: Path | str
+    ca: Path | str | None
+    protocols: tuple[str, ...] = ()
+    ciphers: str | None = None
+    server_name: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """Raises RemoteError if a file cannot be used. Names are not checked, as OVSDB servers are told by address."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_NONE if self.ca is None else ssl.CERT_REQUIRED
         try:
-            context.load_verify_locations(self.ca)
+            if self.ca is not None:
+                context.load_verify_locations(self.ca)
             context.load_cert_chain(self.cert, self.key)
         except (OSError, ssl.SSLError) as error:
             raise RemoteError(f"cannot use the TLS files {self.key}, {self.cert}, {self.ca}: {error}") from None
+        self._restrict(context)
         return context
+
+    def _restrict(self, context: ssl.SSLContext) -> None:
+        unknown = [name for name in self.protocols if name not in TLS_VERSIONS]
+        if unknown:
+            raise RemoteError(f"{unknown[0]!r} is no TLS version; there are {', '.join(TLS_VERSIONS)}")
+        if self.protocols:
+            versions = [TLS_VERSIONS[name] for name in self.protocols]
+            context.minimum_version, context.maximum_version = min(versions), max(versions)
+        if self.ciphers is not None:
+            try:
+                context.set_ciphers(self.ciphers)
+            except ssl.SSLError:
+                raise RemoteError(f"no TLS cipher matches {self.ciphers!r}") from None
 
 
 def parse_remotes(text: str) -> tuple[Remote, ...]:

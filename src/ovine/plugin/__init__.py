@@ -24,6 +24,7 @@ from ovine.projection import Names, Target
 RULES = (
     dhcp.of_subnet,
     dhcp.of_port,
+    dhcp.refused_options,
     ports.switch_port,
     networks.localnet,
     networks.switch,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ovine.engine import Emit, Reader, Relation, query, rule
 from ovine.model import cloud, nb
 from ovine.model.base import EMPTY, Map, StrMap, Uuid
-from ovine.model.dhcp import DISABLED, TEXT, ovn_name
+from ovine.model.dhcp import DISABLED, ovn_name, problem, quoted
 from ovine.plugin.inputs import addresses, metadata_address, settings
 
 METADATA = "169.254.169.254/32"
@@ -62,8 +63,8 @@ def _options4(q: Reader, key: Uuid) -> StrMap | None:
         routes += [("0.0.0.0/0", subnet.gateway_ip)] if routes else []
     if routes:
         options["classless_static_route"] = _braces(f"{to},{via}" for to, via in routes)
-    if servers := tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or chosen.dns_servers:
-        options["dns_server"] = _braces(s for s in servers if ":" not in s)
+    if servers := _name_servers(q, subnet):
+        options["dns_server"] = _braces(servers)
     if chosen.domain:
         options["domain_name"] = f'"{chosen.domain}"'
     return Map(options)
@@ -71,14 +72,19 @@ def _options4(q: Reader, key: Uuid) -> StrMap | None:
 
 def _options6(q: Reader, key: Uuid) -> StrMap:
     subnet = q.row(cloud.Subnet, key)
-    chosen = settings(q)
     options = {"server_id": server_mac(q, key)}
-    servers = tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or chosen.dns_servers
-    if servers := tuple(s for s in servers if ":" in s):
+    if servers := _name_servers(q, subnet):
         options["dns_server"] = _braces(servers)
     if subnet.ipv6_address_mode == "dhcpv6-stateless":
         options["dhcpv6_stateless"] = "true"
     return Map(options)
+
+
+def _name_servers(q: Reader, subnet: cloud.Subnet) -> tuple[str, ...]:
+    """Those of the subnet's IP version; a subnet that names only 0.0.0.0 or :: (Neutron's way to say none) has none."""
+    named = tuple(subnet.dns_nameservers[n] for n in sorted(subnet.dns_nameservers)) or settings(q).dns_servers
+    addresses = tuple(ip_address(name) for name in named)
+    return tuple(str(a) for a in addresses if a.version == subnet.ip_version and not a.is_unspecified)
 
 
 def server_mac(q: Reader, subnet: Uuid) -> str:
@@ -104,14 +110,9 @@ def port_options(q: Reader, key: Uuid, version: int) -> StrMap | None:
                 return None
             continue
         ovn = ovn_name(version, option)
-        if ovn is None:
-            raise ValueError(f'port {key}: DHCPv{version} option "{option}" cannot be handed out')
-        own[ovn] = _quoted(value) if ovn in TEXT else value
+        if ovn is not None and problem(version, option, value) is None:
+            own[ovn] = quoted(version, ovn, value)
     return Map(own)
-
-
-def _quoted(value: str) -> str:
-    return value if value.startswith('"') else f'"{value}"'
 
 
 @query
@@ -145,6 +146,17 @@ def of_port(q: Reader, key: Uuid) -> Iterator[Emit]:
         if chosen is not None and chosen.port:
             shared, own = subnet_options(q, Uuid(chosen.subnet)), port_options(q, key, version)
             yield _row(q, chosen, {**(shared or EMPTY), **(own or EMPTY)})
+
+
+@rule(over=cloud.Port, writes=())
+def refused_options(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Reports what `port_options` leaves out. The API takes no such option, but others may write to the database."""
+    yield from ()
+    for name, value in sorted(q.row(cloud.Port, key).extra_dhcp_opts.items()):
+        version, _, option = name.partition(":")
+        reason = problem(int(version), option, value) if option != DISABLED else None
+        if reason is not None:
+            raise ValueError(f"port {key} does without a DHCP option: {reason}")
 
 
 def _row(q: Reader, key: OptionsKey, options: Mapping[str, str]) -> Emit:

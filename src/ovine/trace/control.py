@@ -14,18 +14,19 @@ from ovine.trace.tree import Dropped, Effect, Fork, Node, Stopped
 
 def output(machine: Machine, place: Place, state: State, action: act.Output) -> Done:
     """The packet goes on as a copy, so that what follows finds it as it was."""
-    way = machine.out_of_ingress if place.pipeline == "ingress" else machine.out_of_egress
-    return Done((Effect("output"), _explained(way(place, state), state)), state)
+    return Done((Effect("output"), _way(machine, place, state)), state)
+
+
+def _way(machine: Machine, place: Place, state: State) -> Node:
+    """Where a packet that is output goes; if nowhere, port security's reason is not forgotten."""
+    node = (machine.out_of_ingress if place.pipeline == "ingress" else machine.out_of_egress)(place, state)
+    if isinstance(node, Dropped) and state.refused:
+        return replace(node, reason=f"{node.reason} ({state.refused})")
+    return node
 
 
 def drop(machine: Machine, place: Place, state: State, action: act.Drop) -> Done:
     return Done((Effect("drop"), Dropped(state.refused or "the flow drops it")), None)
-
-
-def _explained(node: Node, state: State) -> Node:
-    if isinstance(node, Dropped) and state.refused:
-        return replace(node, reason=f"{node.reason} ({state.refused})")
-    return node
 
 
 def next_(machine: Machine, place: Place, state: State, action: act.Next) -> Done:
@@ -53,7 +54,7 @@ def forward_to_group(machine: Machine, place: Place, state: State, action: act.F
         if key is not None:
             chosen = replace(state, packet=state.packet.with_value(whole("outport"), key))
             note = f"chooses {quote(port)}, the first of {len(action.ports)}"
-            return Done((Effect(format_action(action), (), note), machine.out_of_ingress(place, chosen)), state)
+            return Done((Effect(format_action(action), (), note), _way(machine, place, chosen)), state)
     return Done((Effect(format_action(action)), Stopped("none of the child ports is in this datapath")), None)
 
 

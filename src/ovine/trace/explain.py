@@ -46,6 +46,8 @@ class Reason:
 
     def __str__(self) -> str:
         behind = ", ".join(map(str, self.objects))
+        if any(self.name.endswith(one.id) for one in self.objects):
+            return f"{self.table} of {behind}"
         return f"{self.table} {self.name}" + (f", of {behind}" if behind else "")
 
 
@@ -94,7 +96,15 @@ class Origins:
         """
         hint = flow.external_ids.get("stage-hint", "")[:HINT]
         rows = self.by_hint.get(hint, ()) if hint else ()
+        rows += tuple(found for row in rows for found in self._answers(flow, row))
         return tuple(Reason(row.spec.name, _name(row), row.uuid, tuple(self._objects(row))) for row in rows)
+
+    def _answers(self, flow: sb.LogicalFlow, row: Row) -> Iterator[Row]:
+        """The options that a flow hands out for a port."""
+        if isinstance(row, nb.LogicalSwitchPort):
+            for word, uuid in (("put_dhcp_opts", row.dhcpv4_options), ("put_dhcpv6_opts", row.dhcpv6_options)):
+                if word in flow.actions and uuid is not None:
+                    yield from (found for found in self.by_hint.get(uuid[:HINT], ()) if found.uuid == uuid)
 
     def datapath(self, row: sb.DatapathBinding) -> ApiObject | None:
         """The network or router that a datapath is."""

@@ -163,7 +163,7 @@ class Machine:
         """Runs a block of actions to its end, with the tables that it leads to."""
         done = self.act(place, state, actions)
         if done.goto is None or done.state is None:
-            return done.nodes
+            return _ended(done.nodes, "the block does nothing more with it")
         if done.goto.pipeline != place.pipeline:
             return (*done.nodes, self._section(done.goto, done.state))
         return (*done.nodes, *self.pipeline(done.goto, done.state))
@@ -281,7 +281,12 @@ def fork(machine: Machine, place: Place, state: State, title: str, packet: str =
 
 def _step(stage: str, flow: sb.LogicalFlow, actions: tuple[Action, ...], done: Done) -> Step:
     nodes = tuple(replace(n, flow=flow.uuid) if isinstance(n, Dropped) and n.flow is None else n for n in done.nodes)
-    if done.goto is None and not any(not isinstance(node, Effect) for node in nodes):
-        nodes = (*nodes, Dropped("the flow does nothing more with it", flow.uuid))
+    if done.goto is None:
+        nodes = _ended(nodes, "the flow does nothing more with it", flow.uuid)
     trivial = flow.match == "1" and actions == (act.Next(),)
     return Step(stage, flow, nodes, trivial)
+
+
+def _ended(nodes: tuple[Node, ...], reason: str, flow: Uuid | None = None) -> tuple[Node, ...]:
+    """What actions did, with an ending if they neither handed the packet on nor ended it."""
+    return nodes if any(not isinstance(node, Effect) for node in nodes) else (*nodes, Dropped(reason, flow))

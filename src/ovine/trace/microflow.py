@@ -15,7 +15,6 @@ from ovine.language import (
     Comparison,
     Environment,
     Expr,
-    FlowMatch,
     Not,
     Or,
     Packet,
@@ -149,16 +148,12 @@ def _packet(expr: Expr, env: Environment) -> Packet:
 
 
 def _open_part(expr: Expr, env: Environment, choices: int) -> str:
-    """The term of the microflow that leaves the most choice, or the choice that is left."""
+    """The term of the microflow that leaves a choice, or what choice is left."""
+    if len(compile_match(all_of((expr, parse_match("ip4"))), env)) == 1:
+        return "it can be IPv4 or IPv6"
     terms = expr.terms if isinstance(expr, And) else (expr,)
     for term in terms:
         rest = compile_match(all_of(other for other in terms if other is not term), env)
-        alone = compile_match(term, env)
-        if len(alone) > 1 and len(rest) < choices:
-            return f"{format_match(term)} {_kinds(alone)}"
+        if len(rest) < choices and len(compile_match(term, env)) > 1:
+            return f"{format_match(term)} leaves a choice"
     return f"{format_match(expr)} leaves a choice"
-
-
-def _kinds(flows: tuple[FlowMatch, ...]) -> str:
-    types = {value for flow in flows for name, value, _ in flow.fields if name == "eth_type"}
-    return "leaves a choice between IPv4 and IPv6" if types == {0x800, 0x86DD} else "leaves a choice"

@@ -11,7 +11,7 @@ from typing import Final
 
 from ovine.language import Subfield, format_action, whole
 from ovine.language import actions as act
-from ovine.language.values import parse_constant
+from ovine.language.values import parse_address
 from ovine.trace.machine import Done, Handler, Machine, Place, State
 from ovine.trace.tree import Effect
 
@@ -21,8 +21,8 @@ def _known(machine: Machine, place: Place, state: State, port: Subfield, ip: Sub
     name = machine.world.port_name(place.datapath, state.packet.get(port))
     number = state.packet.get(ip)
     address = str(ipaddress.IPv4Address(number) if ip.width == 32 else ipaddress.IPv6Address(number))
-    found = machine.world.bindings.get((name, address))
-    return (parse_constant(found).value if found else None), f'{address} behind "{name}"'
+    found = parse_address(machine.world.bindings.get((name, address), ""))
+    return (found[0] if found is not None else None), f'{address} behind "{name}"'
 
 
 def get_neighbour(machine: Machine, place: Place, state: State, action: act.GetArp | act.GetNd) -> Done:

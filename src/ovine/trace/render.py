@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ovine.language import quote
@@ -57,17 +58,23 @@ def _section(section: Section, origins: Origins, indent: str) -> Iterator[str]:
 
 def _title(section: Section, origins: Origins) -> str:
     behind = origins.datapath(section.datapath)
-    named = f" = {behind}" if behind else ""
-    what = f"{section.kind} of {datapath_name(section.datapath)}{named}, in at {port_label(section.inport, origins)}"
+    place = str(replace(behind, id=behind.id[:SHOWN])) if behind else datapath_name(section.datapath)
+    what = f"{section.kind} of {place}, in at {_short_label(section.inport, origins)}"
     if section.kind == "multicast":
         return f"{what}, out to each of {section.outport}"
-    return f"{what}, out at {port_label(section.outport, origins)}" if section.kind == "egress" else what
+    return f"{what}, out at {_short_label(section.outport, origins)}" if section.kind == "egress" else what
+
+
+def _short_label(name: str, origins: Origins) -> str:
+    """A port in a heading, where a uuid in full would be in the way of its name."""
+    known = origins.port_names.get(name)
+    return f'"{known}" ({name[:SHOWN]})' if known else name or "no port"
 
 
 def port_label(name: str, origins: Origins) -> str:
     """A port by its logical name and the one that people gave it."""
     known = origins.port_names.get(name)
-    return f'{name or "no port"} "{known}"' if known else name or "no port"
+    return f'"{known}" ({name})' if known else name
 
 
 def _node(node: Node, origins: Origins, indent: str) -> Iterator[str]:
@@ -229,7 +236,8 @@ def as_json(trace: Trace, origins: Origins) -> dict[str, Any]:
 
 
 def _dropped(node: Dropped, step: Step | None) -> dict[str, Any]:
-    return {"reason": node.reason, "stage": step.stage if step else None, "flow": node.flow}
+    flow = step.flow.uuid if step else None
+    return {"reason": node.reason, "stage": step.stage if step else None, "flow": node.flow or flow}
 
 
 def _json(node: Node, origins: Origins) -> dict[str, Any]:
@@ -237,7 +245,7 @@ def _json(node: Node, origins: Origins) -> dict[str, Any]:
         case Effect(action, changes, note):
             return {"kind": "action", "action": action, "changes": list(map(_change, changes)), "note": note}
         case Delivered(port, kind, _, fields):
-            name = origins.port_names.get(port)
+            name = origins.port_names.get(port) or None
             return {"kind": "delivered", "port": port, "name": name, "type": kind, "packet": dict(fields)}
         case Dropped(reason, flow):
             return {"kind": "dropped", "reason": reason, "flow": flow}

@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ovine.language import Constant, format_action, whole
 from ovine.language import actions as act
-from ovine.language import format_action, whole
 from ovine.trace.machine import Done, Handler, Machine, Place, State
 from ovine.trace.tree import Effect
 
+_TAKEN: Final = "taken as a request that can be answered; the reply carries these options"
 
-def dhcp(machine: Machine, place: Place, state: State, action: act.PutDhcpOpts | act.PutDhcpv6Opts) -> Done:
-    note = "taken as a request that can be answered; the reply carries these options"
-    return machine.assign(place, state, action, {action.dst: 1}, note)
+
+def dhcp4(machine: Machine, place: Place, state: State, action: act.PutDhcpOpts) -> Done:
+    """The controller makes the reply one to the address that it offers (RFC 2131, section 4.1)."""
+    offered = [option.values[0] for option in action.options if option.name == "offerip"]
+    address = {whole("ip4.dst"): one.value for one in offered if isinstance(one, Constant)}
+    return machine.assign(place, state, action, {action.dst: 1, **address}, _TAKEN)
+
+
+def dhcp6(machine: Machine, place: Place, state: State, action: act.PutDhcpv6Opts) -> Done:
+    return machine.assign(place, state, action, {action.dst: 1}, _TAKEN)
 
 
 def router_advertisement(machine: Machine, place: Place, state: State, action: act.PutNdRaOpts) -> Done:
@@ -40,8 +48,8 @@ def to_controller(machine: Machine, place: Place, state: State, action: act.Acti
 
 
 HANDLERS: Final[Mapping[type, Handler]] = {
-    act.PutDhcpOpts: dhcp,
-    act.PutDhcpv6Opts: dhcp,
+    act.PutDhcpOpts: dhcp4,
+    act.PutDhcpv6Opts: dhcp6,
     act.PutNdRaOpts: router_advertisement,
     act.DhcpRelayReqChk: relay,
     act.DhcpRelayRespChk: relay,

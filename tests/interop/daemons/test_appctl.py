@@ -363,7 +363,7 @@ def test_remotes_come_from_the_option_then_the_environment_then_the_default(make
 
 
 def test_tls_files_are_absolute_as_the_directory_changes(demo, tmp_path):
-    demo.start("-p", "key.pem", "--ca-cert=none", cwd=tmp_path)
+    demo.start("-p", "key.pem", "-c", "cert.pem", "--ca-cert=none", cwd=tmp_path)
     assert demo.ask("tls") == f"True {tmp_path}/key.pem none\n"
 
 

@@ -97,8 +97,26 @@ def test_an_unknown_schema_is_answered_with_those_that_exist(capsys: pytest.Capt
     [["--wrong"], ["lab", "up", "--hosts", "none"], ["lab", "up", "--northd", "java"], ["boot", "web1"], ["nothing"]],
     ids=" ".join,
 )
-def test_a_wrong_command_line_has_status_2(arguments: list[str]) -> None:
-    assert main(arguments) == 2
+def test_a_wrong_command_line_has_status_2_and_is_told_in_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = said(arguments, capsys, status=2)
+    assert line.startswith("ovine: ") and line.endswith(" --help`")
+
+
+def test_an_interrupt_is_told_in_one_line_and_by_the_status(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ovine.cli.schema_command.show", interrupted)
+    assert said(["schema", "nb"], capsys, status=130) == "ovine: interrupted"
+
+
+def test_a_ping_to_what_is_neither_an_address_nor_an_instance_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    make_lab("blue").add_instance(InstanceRecord("web1", "h1", "blue-vm-web1", "p1", "02:00:00:00:00:01"))
+    assert said(["ping", "web1", "web9"], capsys) == "ovine: no instance web9: there are web1"
 
 
 def test_the_schema_that_is_printed_is_the_declared_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,14 +29,27 @@ def test_hosts_ports_versions_and_progress_are_shown() -> None:
 
 
 def test_a_failing_rule_is_shown_with_its_key_and_error() -> None:
-    assert "northd: rule dhcp for port-7: no such subnet" in shown(replace(WELL, failures=(RULE,)))
+    assert "northd: no such subnet (rule dhcp for port-7)" in shown(replace(WELL, failures=(RULE,)))
 
 
 def test_what_fails_alike_on_several_hosts_is_shown_once() -> None:
     failures = tuple(replace(RULE, daemon=f"h{number}-controller") for number in (1, 2))
     text = shown(replace(WELL, failures=failures))
-    assert "h1-controller, h2-controller: rule dhcp" in text
+    assert "h1-controller, h2-controller: no such subnet (rule dhcp for port-7)" in text
     assert text.count("no such subnet") == 1
+
+
+def test_one_cause_is_told_once_and_in_words_however_many_rules_it_stops() -> None:
+    failures = tuple(Failure("plugin", f"rule{n}", "p", "ValueError: port p: no such option") for n in range(5))
+    text = shown(replace(WELL, failures=failures)).replace("\n", " ")
+    assert "plugin: port p: no such option (rule rule0 for p, rule1 for p, rule2 for p and 2 more)" in text
+    assert "ValueError" not in text
+
+
+def test_a_key_that_the_error_names_is_not_told_twice() -> None:
+    uuid = "63d1f9a7-f01c-4ff0-b901-d8ce8e344f4d"
+    failure = Failure("h1-controller", "flow", f"('{uuid}', 'x')", f"LogicalFlowError: Logical_Flow {uuid}: no")
+    assert f"h1-controller: Logical_Flow {uuid}: no (rule flow)" in shown(replace(WELL, failures=(failure,)))
 
 
 @pytest.mark.parametrize(

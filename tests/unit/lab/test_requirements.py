@@ -39,6 +39,15 @@ def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.Monkey
     assert missing_packages([("ip", "iproute2")]) == []
 
 
+def test_a_base_installation_is_told_which_extra_a_lab_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for program in PROGRAMS:
+        (tmp_path / program).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("ovine.lab.requirements.MODULES", ("os", "no_such_module"))
+    assert why_not() == "a lab needs more Python packages: pip install 'ovine[lab]'"
+
+
 def test_the_makefile_installs_every_package_that_a_lab_asks_for(tmp_path: Path) -> None:
     for program in ("sed", "sort", "sh", "id"):
         (tmp_path / program).symlink_to(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ovine.language import parse_actions
+from ovine.model.dhcp_options import V4, V6, rendered
 from ovine.northd.addresses import Owned, link_local, parse_owned, parse_subnet
-from ovine.northd.dhcp_options import V4, V6, rendered
 
 
 def test_an_entry_has_a_mac_and_addresses_in_canonical_form() -> None:

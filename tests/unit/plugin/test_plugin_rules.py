@@ -133,6 +133,14 @@ def test_dhcp_hands_out_routes_servers_and_the_networks_mtu(engine: Engine) -> N
     assert engine.rows(SWITCH_PORTS)[META].dhcpv4_options is None
 
 
+@pytest.mark.parametrize("named", ["fd00::1", "0.0.0.0"])
+def test_a_subnet_without_a_server_of_its_ip_version_hands_out_none(engine: Engine, named: str) -> None:
+    subnet = cloud.Subnet(uuid=SUBNET, network=NET, cidr="10.1.0.0/24", dns_nameservers=Map({0: named}))
+    engine.feed(cloud.Subnet, SUBNET, subnet)
+    engine.run()
+    assert "dns_server" not in engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, "")].options
+
+
 def test_settings_change_what_is_handed_out(engine: Engine) -> None:
     engine.feed(Settings, (), Settings(domain="example.org", lease_time=60))
     engine.run()
@@ -155,13 +163,14 @@ def test_dhcp_can_be_turned_off_for_a_port(engine: Engine) -> None:
     assert engine.rows(SWITCH_PORTS)[PORT].dhcpv4_options is None
 
 
-def test_an_option_that_nobody_knows_fails_for_that_port_alone(engine: Engine) -> None:
-    engine.feed(cloud.Port, PORT, port(extra_dhcp_opts=Map({"4:frobnicate": "1"})))
+def test_an_option_that_cannot_be_handed_out_is_left_out_and_reported(engine: Engine) -> None:
+    options = {"4:frobnicate": "1", "4:router": "no address", "4:mtu": "1300"}
+    engine.feed(cloud.Port, PORT, port(extra_dhcp_opts=Map(options)))
     engine.run()
-    assert PORT not in engine.rows(SWITCH_PORTS)
-    assert META in engine.rows(SWITCH_PORTS)
-    assert {f.key for f in engine.failures()} == {repr(PORT)}
-    assert "frobnicate" in engine.failures()[0].error
+    assert engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, PORT)].options["mtu"] == "1300"
+    assert engine.rows(DHCP_OPTIONS)[OptionsKey(SUBNET, PORT)].options["router"] == "10.1.0.1"
+    (failure,) = engine.failures()
+    assert failure.key == repr(PORT) and "frobnicate" in failure.error
 
 
 def test_a_port_is_active_while_its_switch_port_is_up(engine: Engine) -> None:

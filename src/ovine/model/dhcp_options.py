@@ -3,8 +3,8 @@
 Codes are those of RFC 2132 and its successors, RFC 8415 and RFC 3646. Codes 253 and 254 are no options on the wire:
 hosts know them as the `siaddr` field and as the boot file for clients without a boot loader.
 Also how a value is written in an action; a value of the wrong form is refused here, where it can be reported, since a
-host could only drop the whole flow.
-Tests: tests/unit/northd/test_dhcp_options.py.
+host could only drop the whole flow. The API asks the same, so that what it takes can be handed out.
+Tests: tests/unit/northd/test_northd_text.py, tests/api/test_api_ports.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,49 @@
+"""What the flow language sees in a frame: a `Packet` from bytes, for what `support.frames` builds."""
+
+from __future__ import annotations
+
+import struct
+
+from ovine.language import Packet
+
+
+def packet(frame: bytes) -> Packet:
+    """The fields of a frame, tag included."""
+    values: dict[str, bytes] = {"eth.dst": frame[:6], "eth.src": frame[6:12]}
+    if frame[12:14] == b"\x81\x00":
+        values["vlan.tci"] = bytes([frame[14] | 0x10, frame[15]])
+        frame = frame[:12] + frame[16:]
+    kind, load = struct.unpack("!H", frame[12:14])[0], frame[14:]
+    values["eth.type"] = frame[12:14]
+    reader = {0x806: _arp, 0x800: _ip4, 0x86DD: _ip6}.get(kind)
+    values |= reader(load) if reader else {}
+    return Packet.of({name: int.from_bytes(value) for name, value in values.items()})
+
+
+def _arp(load: bytes) -> dict[str, bytes]:
+    sender = {"arp.op": load[6:8], "arp.sha": load[8:14], "arp.spa": load[14:18]}
+    return {**sender, "arp.tha": load[18:24], "arp.tpa": load[24:28]}
+
+
+def _ip4(load: bytes) -> dict[str, bytes]:
+    values = {"ip.proto": load[9:10], "ip.ttl": load[8:9], "ip4.src": load[12:16], "ip4.dst": load[16:20]}
+    if load[9] == 1:
+        return {**values, "icmp4.type": load[20:21], "icmp4.code": load[21:22]}
+    return {**values, "udp.src": load[20:22], "udp.dst": load[22:24]} if load[9] == 17 else values
+
+
+def _ip6(load: bytes) -> dict[str, bytes]:
+    values = {"ip.proto": load[6:7], "ip.ttl": load[7:8], "ip6.src": load[8:24], "ip6.dst": load[24:40]}
+    if load[6] == 58:
+        return {**values, **_icmp6(load[40:])}
+    return {**values, "udp.src": load[40:42], "udp.dst": load[42:44]} if load[6] == 17 else values
+
+
+def _icmp6(body: bytes) -> dict[str, bytes]:
+    hardware = {135: "nd.sll", 136: "nd.tll"}.get(body[0])
+    return {
+        "icmp6.type": body[:1],
+        "icmp6.code": body[1:2],
+        **({"nd.target": body[8:24]} if hardware else {}),
+        **({hardware: body[26:32]} if hardware and len(body) >= 32 else {}),
+    }
