@@ -31,10 +31,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -53,6 +53,8 @@ NB_SCHEMA, SB_SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema"), Path("/usr/share
 GROUP = "pg"
 ACL = f"outport == @{GROUP} && ip4 && ip4.src == ${GROUP}_ip4"
 DEADLINE = 900.0
+BATCH = 10
+"""So many ports are plugged at a time when the host is set up."""
 MAX_FLOWS, MAX_JOIN, MAX_BIND, MAX_SLOWER, MAX_SIZE = 25_000, 0.02, 0.01, 2.0, 0.4
 
 
@@ -91,8 +93,8 @@ class Result:
         phases = {}
         for name, phase in (("without", self.plain), ("with", self.with_set)):
             sizes = (phase.openflow, phase.logical, phase.southbound_bytes)
-            phases[name] = dict(zip(("openflow_flows", "logical_flows", "southbound_bytes"), sizes, strict=True))
-            phases[name] |= {f"{operation}_s": times for operation, times in phase.times.items()}
+            counts = dict(zip(("openflow_flows", "logical_flows", "southbound_bytes"), sizes, strict=True))
+            phases[name] = {**counts, **{f"{operation}_s": times for operation, times in phase.times.items()}}
         head = {"stack": self.stack, "start_s": self.start, "acl_s": self.acl, "peak_memory_mib": self.memory}
         return {**head, **phases, "slowdowns": self.slowdowns()}
 
@@ -101,24 +103,24 @@ class Result:
 
 
 @contextmanager
-def c_daemon(program: str, directory: Path, *arguments: str) -> Iterator[int]:
-    """A daemon of OVN's; gives its pid."""
+def c_daemon(program: str, directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon of OVN's."""
     here = str(directory)
     environment = os.environ | {"OVN_RUNDIR": here, "OVN_LOGDIR": here, "OVS_RUNDIR": here, "OVN_SYSCONFDIR": here}
     options = ["-vconsole:off", f"--log-file={here}/{program}.log"]
     process = subprocess.Popen([program, *arguments, *options], env=environment, cwd=directory)
     try:
-        yield process.pid
+        yield process
     finally:
         process.kill()
         process.wait()
 
 
 @contextmanager
-def our_daemon(name: str, directory: Path, *arguments: str) -> Iterator[int]:
+def our_daemon(name: str, directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     with run_daemon(name, directory, *arguments) as daemon:
         assert daemon.process is not None
-        yield daemon.process.pid
+        yield daemon.process
         if daemon.failures():
             raise SystemExit(f"security_groups: {name}: {daemon.failures()[0]['error']}")
 
@@ -131,7 +133,9 @@ def peak_mib(pid: int) -> float:
 
 
 class Watch:
-    """Waits until rows of a database are as wanted; looks whenever one changes."""
+    """Waits until rows of a database are as wanted; looks whenever one changes. Not for ever, nor for the dead."""
+
+    processes: ClassVar[dict[str, subprocess.Popen[bytes]]] = {}
 
     def __init__(self, client: Client) -> None:
         self._changed = asyncio.Event()
@@ -144,8 +148,12 @@ class Watch:
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE):
             while not holds():
+                for name, process in self.processes.items():
+                    if process.poll() is not None:
+                        raise SystemExit(f"security_groups: {name} has ended with status {process.returncode}")
                 self._changed.clear()
-                await self._changed.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 1.0)
 
 
 # --- one cloud --------------------------------------------------------------------------------------------------------
@@ -227,14 +235,14 @@ class Cloud:
     def is_up(self, name: str) -> bool:
         return bool(self.above.replica.rows(nb.LogicalSwitchPort)[self.members[name]].up)
 
-    async def apply(self, txn: Transaction) -> float:
-        """Carries a change of the northbound out; the seconds until the host has it."""
+    async def apply(self, txn: Transaction, column: str = "hv_cfg") -> float:
+        """Carries a change of the northbound out; the seconds until the host has it (sb_cfg: the southbound)."""
         ((uuid, row),) = self.above.replica.rows(nb.NBGlobal).items()
         wanted = row.nb_cfg + 1
         txn.update(nb.NBGlobal, uuid, nb_cfg=wanted)
         began = time.perf_counter()
         await self.above.transact(txn)
-        await self.watch.until(lambda: self.above.replica.rows(nb.NBGlobal)[uuid].hv_cfg >= wanted)
+        await self.watch.until(lambda: getattr(self.above.replica.rows(nb.NBGlobal)[uuid], column) >= wanted)
         return time.perf_counter() - began
 
     async def regroup(self, name: str, change: Any) -> float:
@@ -331,17 +339,21 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
         began = time.perf_counter()
         remotes = (f"--ovnnb-db={above.remote}", f"--ovnsb-db={below.remote}")
         (root / "northd").mkdir()
-        pids = {"ovs-vswitchd": switch.process.pid if switch.process is not None else 0}
+        assert switch.process is not None
+        running = {"ovs-vswitchd": switch.process}
         ours, theirs = northd == "ovine", c_daemon("ovn-northd", root / "northd", *remotes)
-        pids["northd"] = enter(our_daemon("northd", root / "northd", *remotes) if ours else theirs)
+        running["northd"] = enter(our_daemon("northd", root / "northd", *remotes) if ours else theirs)
+        await cloud.apply(Transaction(), "sb_cfg")
         ours, theirs = controller == "ovine", c_daemon("ovn-controller", here, local.remote)
-        pids["controller"] = enter(our_daemon("controller", here, local.remote) if ours else theirs)
+        running["controller"] = enter(our_daemon("controller", here, local.remote) if ours else theirs)
+        Watch.processes = running
         await Watch(clients[1]).until(
             lambda: any(row.name == "br-int" for row in clients[1].replica.rows(vs.Bridge).values())
         )
         names = cloud.local_names(0, options.local)
-        await cloud.plug(*names)
-        await cloud.watch.until(lambda: all(cloud.is_up(name) for name in names))
+        for first in range(0, len(names), BATCH):  # Debian's controller crashes if they come all at once
+            await cloud.plug(*names[first : first + BATCH])
+            await cloud.watch.until(lambda first=first: all(map(cloud.is_up, names[: first + BATCH])))
         await cloud.apply(Transaction())
         result.start = time.perf_counter() - began
         show(f"{stack}: all on the host after {result.start:.1f} s")
@@ -349,7 +361,7 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
         result.acl = await cloud.add_acl()
         show(f"{stack}: the ACL with the set is on the host after {result.acl:.2f} s")
         result.with_set = await phase(cloud, below, here, options.rounds)
-        result.memory = {name: peak_mib(pid) for name, pid in pids.items()}
+        result.memory = {name: peak_mib(process.pid) for name, process in running.items()}
         for client in clients:
             await client.close()
     return result
