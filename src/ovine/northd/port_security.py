@@ -26,7 +26,8 @@ SHARED = (
     Shared(SWITCHES, GUARD, 100, f"{REFUSED.field}", "drop;", SOURCE),
     Shared(SWITCHES, CHECK, 100, "eth.mcast", "next;", SOURCE),
     Shared(SWITCHES, CHECK, 0, "1", f"{UNWANTED.field} = check_out_port_sec(); next;", SOURCE),
-    Shared(SWITCHES, OUT_TRACK, 200, f"{UNWANTED.field}", "drop;", SOURCE),
+    # Before anything that an ACL may have: a stateless one has flows in this stage, at priorities of its own.
+    Shared(SWITCHES, OUT_TRACK, 65535, f"{UNWANTED.field}", "drop;", SOURCE),
 )
 
 
