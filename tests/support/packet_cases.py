@@ -113,6 +113,8 @@ class Runner:
     undo: list[tuple[str, ...]] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     """DHCP_Options rows by the name that the case gives them."""
+    outsiders: list[str] = field(default_factory=list)
+    """Namespaces of machines outside; bridges forget a machine's address with its link."""
     settled: bool = False
 
     def run(self) -> None:
@@ -196,6 +198,7 @@ class Runner:
         name = step.words[1]
         vlan = int(step.words[3]) if step.words[2:3] == ("vlan",) else None
         endpoint = self.lab.outside(f"{name}-{secrets.token_hex(3)}", "192.0.2.9/24", vlan=vlan)
+        self.outsiders.append(endpoint.netns)
         netns.set_sysctl(endpoint.netns, SILENT)
         self.ports[name] = Port(name, netns.packet_socket(endpoint.netns, endpoint.interface))
 
@@ -266,6 +269,8 @@ class Runner:
             port.socket.close()
         for instance in self.lab.instances():
             instance.delete()
+        for name in self.outsiders:
+            netns.remove(name)
         for command in reversed(self.undo):
             with contextlib.suppress(Exception):
                 self.lab.nbctl(*command)
