@@ -351,7 +351,7 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
             lambda: any(row.name == "br-int" for row in clients[1].replica.rows(vs.Bridge).values())
         )
         names = cloud.local_names(0, options.local)
-        for first in range(0, len(names), BATCH):  # Debian's controller crashes if they come all at once
+        for first in range(0, len(names), BATCH):  # as instances boot
             await cloud.plug(*names[first : first + BATCH])
             await cloud.watch.until(lambda first=first: all(map(cloud.is_up, names[: first + BATCH])))
         await cloud.apply(Transaction())
