@@ -96,6 +96,40 @@ def test_the_openstack_command_makes_changes_and_deletes_everything(alice_cli: C
     assert alice.json("network list") == []
 
 
+def test_the_openstack_command_works_on_security_groups_and_address_groups(alice_cli: Cli) -> None:
+    alice = alice_cli
+    assert [group["Name"] for group in alice.json("security group list")] == ["default"]
+    group = alice.json("security group create web --stateless --description public")
+    assert group["stateful"] is False
+    addresses = alice.json("address group create office --address 192.0.2.0/24")
+    rule = alice.json("security group rule create web --protocol tcp --dst-port 80:443 --remote-ip 10.0.0.0/8")
+    assert (rule["port_range_min"], rule["port_range_max"], rule["normalized_cidr"]) == (80, 443, "10.0.0.0/8")
+    alice("security group rule create web --ingress --protocol icmp --icmp-type 8 --icmp-code 0 --remote-group default")
+    alice("security group rule create web --ethertype IPv6 --protocol ipv6-icmp --egress")
+    alice(f"security group rule create web --protocol 112 --remote-address-group {addresses['id']}")
+    assert len(alice.json("security group rule list web")) == 6
+    status, _, err = alice.run("security group rule create web --protocol vrrp --remote-address-group office")
+    assert status == 1
+    assert "already exists" in err
+    alice(f"security group rule delete {rule['id']}")
+    alice("address group set office --address 198.51.100.7/32")
+    alice("address group unset office --address 192.0.2.0/24")
+    assert alice.json("address group show office")["addresses"] == ["198.51.100.7/32"]
+    alice("network create sea")
+    port = alice.json("port create --network sea --security-group web ship")
+    assert port["security_group_ids"] == [group["id"]]
+    assert [p["Name"] for p in alice.json(f"port list --security-group {group['id']}")] == ["ship"]
+    alice("port unset --security-group web ship")
+    assert alice.json("port show ship")["security_group_ids"] == []
+    alice("port set --security-group default ship")
+    alice("port set --no-security-group --disable-port-security ship")
+    alice("port delete ship")
+    alice("network delete sea")
+    alice("security group set --name www --stateful web")
+    alice("security group delete www")
+    alice("address group delete office")
+
+
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
     admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}

@@ -20,7 +20,8 @@ def test_the_list_of_versions_needs_no_token(cloud: Cloud) -> None:
 def test_extensions_are_listed_and_shown_by_alias(alice: Caller) -> None:
     aliases = {item["alias"] for item in alice.get("/v2.0/extensions")[1]["extensions"]}
     assert {"binding", "provider", "port-security", "allowed-address-pairs", "revision-if-match"} <= aliases
-    assert "security-group" not in aliases
+    assert {"security-group", "stateful-security-group", "address-group"} <= aliases
+    assert "router" not in aliases
     assert alice.get("/v2.0/extensions/provider")[1]["extension"]["alias"] == "provider"
     assert error(alice.get("/v2.0/extensions/nothing")) == (404, "HTTPNotFound")
 

@@ -158,9 +158,9 @@ def test_address_pairs_need_port_security_and_default_to_the_ports_mac(alice: Ca
         {"ip_address": "10.9.0.0/16", "mac_address": "02:00:00:00:00:09"},
     ]
     path = f"/v2.0/ports/{port['id']}"
-    off = {"port": {"port_security_enabled": False}}
+    off: Any = {"port": {"port_security_enabled": False}}
     assert error(alice.put(path, off)) == (409, "AddressPairAndPortSecurityRequired")
-    off["port"]["allowed_address_pairs"] = []  # type: ignore[assignment]
+    off["port"] |= {"allowed_address_pairs": [], "security_groups": []}
     assert alice.put(path, off)[0] == 200
     on = {"port": {"allowed_address_pairs": pairs}}
     assert error(alice.put(path, on)) == (409, "AddressPairAndPortSecurityRequired")

@@ -1,4 +1,4 @@
-"""Random histories of networks, subnets and ports through two processes; what must hold after each of them."""
+"""Random histories of resources through two processes; what must hold after each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovine.api.addressing import eui64, network_of
-from support.api_server import Caller, Cloud, running_cloud
+from support.api_server import Caller, Cloud, collection, running_cloud
 
 AUTO = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
 SUBNETS = [
@@ -33,7 +33,11 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
         {"mac_address": "02:00:00:00:00:01"},
         {"mac_address": "02:00:00:00:00:02"},
         {"device_owner": "compute:x", "device_id": "y"},
+        {"security_groups": []},
+        {"port_security_enabled": False},
+        {"port_security_enabled": True},
     ],
+    "security_group": [{"name": "y"}, {"stateful": False}, {"stateful": True}],
 }
 PORTS: list[dict[str, Any]] = [
     {},
@@ -42,13 +46,23 @@ PORTS: list[dict[str, Any]] = [
     {"mac_address": "02:00:00:00:00:01"},
 ]
 
+RULES: list[dict[str, Any]] = [
+    {},
+    {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80},
+    {"remote_ip_prefix": "10.0.0.0/8"},
+]
+DELETED = ["network", "port", "security_group", "security_group_rule", "subnet"]
+
 pick = st.integers(0, 7)
 STEP = st.one_of(
     st.tuples(st.just("make network")),
     st.tuples(st.just("make subnet"), pick, st.sampled_from(SUBNETS)),
     st.tuples(st.just("make port"), pick, st.sampled_from(PORTS)),
+    st.tuples(st.just("make group")),
+    st.tuples(st.just("make rule"), pick, st.none() | pick, st.sampled_from(RULES)),
+    st.tuples(st.just("join"), pick, pick),
     st.tuples(st.just("change"), st.sampled_from(sorted(CHANGES)), pick, pick),
-    st.tuples(st.just("delete"), st.sampled_from(sorted(CHANGES)), pick),
+    st.tuples(st.just("delete"), st.sampled_from(DELETED), pick),
 )
 
 
@@ -72,6 +86,7 @@ def test_after_any_history_the_resources_fit_together_and_leave_nothing_behind(
     finally:
         clear(admin)
     assert rows(cloud, "IP_Allocation") == rows(cloud, "Port") == rows(cloud, "Subnet") == 0
+    assert rows(cloud, "Security_Group") == rows(cloud, "Security_Group_Rule") == 0
 
 
 def perform(caller: Caller, step: Any) -> tuple[int, Any]:
@@ -84,15 +99,28 @@ def perform(caller: Caller, step: Any) -> tuple[int, Any]:
             if network is None:
                 return 0, None
             return caller.post(f"/v2.0/{kind}s", {kind: {"network_id": network["id"], **attributes}})
+        case ("make group",):
+            return caller.post(collection("security_group"), {"security_group": {"name": "walk"}})
+        case ("make rule", index, remote, attributes):
+            group = nth(caller, "security_group", index)
+            peer = None if remote is None else nth(caller, "security_group", remote)["id"]
+            rule = {"security_group_id": group["id"], "direction": "ingress", "remote_group_id": peer, **attributes}
+            return caller.post(collection("security_group_rule"), {"security_group_rule": rule})
+        case ("join", index, member):
+            port = nth(caller, "port", member)
+            if port is None:
+                return 0, None
+            groups = [nth(caller, "security_group", index)["id"]]
+            return caller.put(f"/v2.0/ports/{port['id']}", {"port": {"security_groups": groups}})
         case ("change", kind, index, which):
             found = nth(caller, kind, index)
             changes = CHANGES[kind]
             if found is None:
                 return 0, None
-            return caller.put(f"/v2.0/{kind}s/{found['id']}", {kind: changes[which % len(changes)]})
+            return caller.put(f"{collection(kind)}/{found['id']}", {kind: changes[which % len(changes)]})
         case ("delete", kind, index):
             found = nth(caller, kind, index)
-            return caller.delete(f"/v2.0/{kind}s/{found['id']}") if found is not None else (0, None)
+            return caller.delete(f"{collection(kind)}/{found['id']}") if found is not None else (0, None)
     raise AssertionError(step)
 
 
@@ -126,6 +154,30 @@ def check(admin: Caller) -> None:
         assert served <= with_dhcp
         assert with_dhcp - served <= full
 
+    check_groups(admin, list(ports.values()))
+
+
+def check_groups(admin: Caller, ports: list[Any]) -> None:
+    groups = {group["id"]: group for group in admin.list("security_group")}
+    rules = {rule["id"]: rule for rule in admin.list("security_group_rule")}
+    assert sum(group["name"] == "default" for group in groups.values()) == 1
+    for group in groups.values():
+        mine = {key for key, rule in rules.items() if rule["security_group_id"] == group["id"]}
+        assert {rule["id"] for rule in group["security_group_rules"]} == mine
+        meanings = [_meaning(rules[key]) for key in mine]
+        assert len(meanings) == len(set(meanings))
+    for rule in rules.values():
+        assert rule["security_group_id"] in groups
+        assert rule["remote_group_id"] is None or rule["remote_group_id"] in groups
+    for port in ports:
+        assert set(port["security_groups"]) <= groups.keys()
+        assert port["port_security_enabled"] or not port["security_groups"]
+
+
+def _meaning(rule: Any) -> tuple[Any, ...]:
+    names = ("direction", "ethertype", "protocol", "port_range_min", "remote_ip_prefix", "remote_group_id")
+    return tuple(rule[name] for name in names)
+
 
 def clear(admin: Caller) -> None:
     for port in admin.list("port"):
@@ -133,6 +185,8 @@ def clear(admin: Caller) -> None:
             admin.remove("port", port["id"])
     for network in admin.list("network"):
         admin.remove("network", network["id"])
+    for group in admin.list("security_group"):
+        admin.remove("security_group", group["id"])
 
 
 def rows(cloud: Cloud, table: str) -> int:

@@ -1,7 +1,8 @@
-"""ACL logs of our controller and Debian's: the same lines for the same packets."""
+"""ACL logs of our daemons and Debian's, in each combination: the same lines for the same packets."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ovine.lab import Lab
+from ovine.lab import Flavour, Lab
 from ovine.lab.requirements import why_not
 from support.packet_cases import read, running
 
 CASE = read(Path(__file__).parents[1] / "cases/controller/services/acl_log.txt")
+FLAVOURS: tuple[Flavour, ...] = ("ovine", "c")
 SENDS = [step for step in CASE.steps if step.words[0] == "send"]
 
 
@@ -32,8 +34,9 @@ def test_lines_are_theirs() -> None:
     if reason := why_not(c_daemons=True):
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     found = {}
-    for controller in ("ovine", "c"):
-        with Lab(northd="c", controllers=(controller,), api=False) as lab, running(lab, CASE):
-            found[controller] = logged(lab)
-    assert len(found["c"]) == len(SENDS)
-    assert found["ovine"] == found["c"]
+    for northd, controller in itertools.product(FLAVOURS, FLAVOURS):
+        with Lab(northd=northd, controllers=(controller,), api=False) as lab, running(lab, CASE):
+            found[northd, controller] = logged(lab)
+    assert len(found["c", "c"]) == len(SENDS)
+    for combination, lines in found.items():
+        assert lines == found["c", "c"], combination

@@ -143,17 +143,18 @@ async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed
 def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
     for switch in ("s1", "s2"):
-        bed.nbctl("--may-exist", "ls-add", switch, "--", "acl-add", switch, "to-lport", "1", "ip4", "drop")
+        bed.nbctl("--may-exist", "ls-add", switch)
+        bed.nbctl("set", "logical_switch", switch, "other_config:mcast_snoop=true")
     bed.nbctl("lr-add", "r1")
     bed.sync()
     failures = daemon.failures()
     assert sorted((f["rule"], f["error"].partition(":")[0]) for f in failures) == [
         ("northd.gaps.logical_router", "NotCompiled"),
-        ("northd.gaps.switch_acls", "NotCompiled"),
-        ("northd.gaps.switch_acls", "NotCompiled"),
+        ("northd.gaps.multicast_snooping", "NotCompiled"),
+        ("northd.gaps.multicast_snooping", "NotCompiled"),
     ]
-    assert "ACLs are not enforced yet" in next(f["error"] for f in failures if "acls" in f["rule"])
-    assert len(re.findall(r"WARN.*switch_acls", daemon.messages())) == 1
+    assert "multicast is flooded" in next(f["error"] for f in failures if "snooping" in f["rule"])
+    assert len(re.findall(r"WARN.*multicast_snooping", daemon.messages())) == 1
     assert len(re.findall(r"WARN.*logical_router", daemon.messages())) == 1
 
 

@@ -26,6 +26,9 @@ def bed(tmp_path: Path) -> Iterator[NorthdBed]:
         made.nbctl("lsp-add", "s1", "ln", "--", "lsp-set-type", "ln", "localnet")
         made.nbctl("lsp-set-addresses", "ln", "unknown")
         made.nbctl("pg-add", "pg", "p1", "p2", "--", "create", "address_set", "name=as", "addresses=10.0.0.9")
+        made.nbctl("acl-add", "pg", "to-lport", "1000", "outport == @pg && ip4.src == $as", "allow-related")
+        made.nbctl("meter-add", "m", "drop", "10", "pktps", "5", "--", "set", "meter", "m", "fair=true")
+        made.nbctl("--log", "--meter=m", "acl-add", "pg", "from-lport", "999", "inport == @pg && ip", "reject")
         yield made
 
 
@@ -229,6 +232,17 @@ async def test_what_both_copy_down_is_the_same_from_either(bed: NorthdBed) -> No
         ours = await dump(bed.below, sb.DATABASE)
     for table in (sb.DatapathBinding, sb.PortBinding, sb.DHCPOptions, sb.DHCPv6Options, sb.PortGroup):
         assert rows_of(ours, table) == rows_of(theirs, table)
+    bands = [
+        {row.uuid: (row.rate, row.burst_size) for row in rows_of(one, sb.MeterBand).values()} for one in (ours, theirs)
+    ]
+    meters = [
+        {
+            row.uuid: (row.name, row.unit, *(known[band] for band in row.bands))
+            for row in rows_of(one, sb.Meter).values()
+        }
+        for one, known in zip((ours, theirs), bands, strict=True)
+    ]
+    assert meters[0] == meters[1] and len(meters[0]) == 2
     for table in (sb.RBACPermission, sb.RBACRole):
         assert rows_of(ours, table) == rows_of(theirs, table)
     sets = {row.name: row.addresses for row in rows_of(theirs, sb.AddressSet).values()}

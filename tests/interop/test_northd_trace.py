@@ -85,7 +85,7 @@ def test_a_spoofed_source_is_dropped_by_port_security(bed: NorthdBed, spoofed: s
 
 def test_unicast_to_an_address_that_the_output_port_may_not_have_is_dropped(bed: NorthdBed) -> None:
     packet = f"{frame('p4', 9, '0a:00:00:00:00:02')} && {UNICAST.format(9, 77)}"
-    assert stages(bed.trace("s1", packet))[-1] == "ls_out_deliver"
+    assert stages(bed.trace("s1", packet))[-1] == "ls_out_track"
     assert outputs(bed, "s1", packet) == []
 
 

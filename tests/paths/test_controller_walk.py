@@ -25,11 +25,18 @@ MATCHES = st.sampled_from(
         "inport == @pg && ip4.src == $set1",
         "ip4.src == $set1 && ip4.dst == $set2",
         "ip4.src == $set1 && ip4.dst == $set2 && ip4",
+        "outport == @pg && ip4",
+        "outport == @pg && ip4 && ip4.src == $set1",
+        "outport == @pg && ip4.src == $set1 && tcp.dst >= 80 && tcp.dst < 86",
+        "inport == @other && ip4.dst == {$set1, $set2, 10.9.9.9}",
+        "ip4.src != $set1",
         "nonsense ==",
     ]
 )
 ACTIONS = st.sampled_from(["next;", 'outport = "b"; output;', "ct_next;", "igmp;", 'outport = "flood"; output;'])
-ADDRESSES = st.lists(st.integers(1, 9).map(lambda n: f"10.0.0.{n}"), max_size=6, unique=True)
+ADDRESSES = st.lists(
+    st.sampled_from([*(f"10.0.0.{n}" for n in range(1, 8)), "0.0.0.0/0", "fd00::1"]), max_size=6, unique=True
+)
 
 
 class ControllerWalk(RuleBasedStateMachine):
@@ -100,18 +107,31 @@ class ControllerWalk(RuleBasedStateMachine):
         if not there:
             self.world.remove(sb.LogicalFlow, uuid)
 
-    @rule(members=st.sets(SWITCHES), match=MATCHES)
-    def grouped_flow(self, members: set[str], match: str) -> None:
+    @rule(members=st.sets(SWITCHES))
+    def datapath_group(self, members: set[str]) -> None:
         self.world.datapath_group("all", *sorted(members))
-        self.world.flow("all", "egress", 0, 50, match, "next;", group=True)
+
+    @rule(pipeline=st.sampled_from(["ingress", "egress"]), match=MATCHES, actions=ACTIONS, there=st.booleans())
+    def grouped_flow(self, pipeline: str, match: str, actions: str, there: bool) -> None:
+        uuid = self.world.flow("all", pipeline, 0, 50, match, actions, group=True)
+        if not there:
+            self.world.remove(sb.LogicalFlow, uuid)
 
     @rule(name=st.sampled_from(["set1", "set2"]), addresses=ADDRESSES)
     def addresses(self, name: str, addresses: list[str]) -> None:
         self.world.addresses(name, *addresses)
 
-    @rule(ports=st.lists(PORTS, unique=True))
-    def members(self, ports: list[str]) -> None:
-        self.world.members("pg", *ports)
+    @rule(name=st.sampled_from(["set1", "set2"]))
+    def addresses_gone(self, name: str) -> None:
+        self.world.remove(sb.AddressSet, uuid_of("addresses", name))
+
+    @rule(name=st.sampled_from(["pg", "1_pg", "2_pg", "1_other", "other"]), ports=st.lists(PORTS, unique=True))
+    def members(self, name: str, ports: list[str]) -> None:
+        self.world.members(name, *ports)
+
+    @rule(name=st.sampled_from(["pg", "1_pg", "2_other"]))
+    def members_gone(self, name: str) -> None:
+        self.world.remove(sb.PortGroup, uuid_of("members", name))
 
     @rule(mappings=st.sampled_from(["phys:br-ex", "", "phys:br-none"]))
     def mappings(self, mappings: str) -> None:

@@ -7,12 +7,15 @@ depend on the order of events by design; they are made equal by seeding the seco
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovine import northd
 from ovine.engine import Engine
 from ovine.language import parse_actions, parse_match
+from ovine.model import nb
 from ovine.northd import datapaths, ports
 from ovine.northd.flows import FLOWS, Scope
 from support.northd import Northbound
@@ -47,8 +50,27 @@ def port_command(draw: st.DrawFn) -> str:
     return " ".join(words)
 
 
+OWNERS = (*SWITCHES, "@pg", "@pg2", "-")
+ACLS = ("a1", "a2", "a3")
+MATCHES = ("ip4", "udp", "outport == @pg && ip4.src == $as", "tcp.dst == 80", "ip4 &&")
+ACTIONS = ("allow", "allow-related", "allow-stateless", "drop", "reject")
+
+
+@st.composite
+def acl_command(draw: st.DrawFn) -> str:
+    """An ACL of a switch or a group; few names, so that the same one comes again with other columns or owners."""
+    words = [f"acl {draw(st.sampled_from(OWNERS))} {draw(st.sampled_from(ACLS))}"]
+    words += [draw(st.sampled_from(("from-lport", "to-lport"))), draw(st.sampled_from(("1", "2")))]
+    words += [f"'{draw(st.sampled_from(MATCHES))}'", draw(st.sampled_from(ACTIONS))]
+    optional = ("log=true", "label=7", "meter=m", "options:log-related=true", "options:apply-after-lb=true")
+    return " ".join((*words, *draw(st.lists(st.sampled_from(optional), unique=True))))
+
+
 COMMANDS = st.one_of(
     port_command(),
+    acl_command(),
+    st.sampled_from(ACLS).map(lambda name: f"unacl {name}"),
+    st.lists(st.sampled_from(PORTS), unique=True).map(lambda ports: f"group pg2 {' '.join(ports)}"),
     st.sampled_from(PORTS).map(lambda name: f"delete {name}"),
     st.sampled_from(SWITCHES).map(lambda name: f"delete {name}"),
     st.tuples(st.sampled_from(SWITCHES), st.sampled_from(("", "vlan-passthru=true", "requested-tnl-key=2"))).map(
@@ -62,6 +84,10 @@ COMMANDS = st.one_of(
             "group pg p1 p2 p3",
             "group pg",
             "set as 10.0.0.1",
+            "global default_acl_drop=true",
+            "meter m rate=10",
+            "meter m rate=10 fair=true",
+            "meter m rate=20",
             "router r",
             "global ignore_lsp_down=false",
             "global",
@@ -89,6 +115,11 @@ def apply(northbound: Northbound, command: str) -> bool:
     if words[0] == "port":
         northbound.apply(f"delete {words[2]}")
         if words[1] not in switches:
+            return False
+    if words[0] == "acl":
+        owner = words[1].removeprefix("@")
+        groups = {row.name for (table, _), row in northbound.rows.items() if table.__name__ == "PortGroup"}
+        if owner != "-" and owner not in (groups if words[1].startswith("@") else switches):
             return False
     northbound.apply(command)
     return True
@@ -123,7 +154,22 @@ def check_invariants(engine: Engine) -> None:
         assert isinstance(place, Scope) or place in engine.rows(northd.flows.DATAPATHS)
     for scope, group in engine.rows(northd.flows.DP_GROUPS).items():
         assert len(group.datapaths) > 1, scope
+    check_acls(engine)
     assert not any("rules disagree" in failure.error for failure in engine.failures())
+
+
+def check_acls(engine: Engine) -> None:
+    """An ACL costs a flow for each of its owners that has switches, and no more for each switch; stateless ones two."""
+    acls = engine.rows(nb.ACL)
+    hints = Counter(
+        row.external_ids["stage-hint"]
+        for row in engine.rows(FLOWS).values()
+        if row.external_ids["source"] == "acl" and row.external_ids.get("stage-hint")
+    )
+    for key, acl in acls.items():
+        owners = [row for table in (nb.LogicalSwitch, nb.PortGroup) for row in engine.rows(table).values()]
+        having = sum(key in row.acls for row in owners)
+        assert hints[key[:8]] <= having * (2 if acl.action == "allow-stateless" or acl.label else 1)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -69,28 +69,28 @@ class Caller:
     # The same, for what must succeed.
 
     def make(self, kind: str, **attributes: Any) -> Any:
-        status, body = self.post(f"/v2.0/{kind}s", {kind: attributes})
+        status, body = self.post(collection(kind), {kind: attributes})
         assert status == 201, body
         return body[kind]
 
     def show(self, kind: str, uuid: str) -> Any:
-        status, body = self.get(f"/v2.0/{kind}s/{uuid}")
+        status, body = self.get(f"{collection(kind)}/{uuid}")
         assert status == 200, body
         return body[kind]
 
     def change(self, kind: str, uuid: str, **attributes: Any) -> Any:
-        status, body = self.put(f"/v2.0/{kind}s/{uuid}", {kind: attributes})
+        status, body = self.put(f"{collection(kind)}/{uuid}", {kind: attributes})
         assert status == 200, body
         return body[kind]
 
     def list(self, kind: str, query: str = "") -> list[Any]:
-        status, body = self.get(f"/v2.0/{kind}s?{query}")
+        status, body = self.get(f"{collection(kind)}?{query}")
         assert status == 200, body
         found: list[Any] = body[f"{kind}s"]
         return found
 
     def remove(self, kind: str, uuid: str) -> None:
-        status, body = self.delete(f"/v2.0/{kind}s/{uuid}")
+        status, body = self.delete(f"{collection(kind)}/{uuid}")
         assert status == 204, body
 
 
@@ -215,6 +215,11 @@ async def _insert_chassis(remote: str, name: str, hostname: str, settings: Map[s
     txn.insert(sb.Chassis(name=name, hostname=hostname, encaps=(encap,), other_config=settings))
     await client.transact(txn)
     await client.close()
+
+
+def collection(kind: str) -> str:
+    """The path of a kind of resource."""
+    return f"/v2.0/{kind.replace('_', '-')}s"
 
 
 def credentials(name: str, password: str, project: str | None = None) -> dict[str, Any]:

@@ -4,9 +4,16 @@
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff vlan 101 arp request 02:00:00:00:00:01/10.0.0.1>00:00:00:00:00:00/10.0.0.2
     02:00:00:00:00:01>33:33:ff:00:00:02 ip6 fd00::1>ff02::1:ff00:2 ns fd00::2
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff ip 0.0.0.0>255.255.255.255 udp 68>67 dhcp discover
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 tcp 7000>80 S
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 sctp 7000>80 init
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 icmp 3/3 about udp 7001>7000
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
 
-`describe(build(text)) == text` for what `build` knows; DHCP replies, which `build` does not make, are described with
-their options in the order of their codes.
+TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. An ICMP error is `about` a packet
+that went the other way. `first` and `last` are the two fragments of a datagram.
+
+`describe(build(text)) == text` for what `build` knows, but for what an ICMP error is about, and for the ports of a last
+fragment. DHCP replies, which `build` does not make, are described with their options in the order of their codes.
 """
 
 from __future__ import annotations
@@ -25,6 +32,12 @@ MESSAGES6 = {1: "solicit", 2: "advertise", 3: "request", 4: "confirm", 7: "reply
     11: "information-request",
 }
 XID = 0x0171E
+FIRST = 1000
+"""The sequence number of each side's SYN."""
+TCP_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
+SCTP_CHUNKS = {1: "init", 2: "init-ack", 6: "abort"}
+FRAGMENT = 1200
+"""Bytes in a first fragment: Open vSwitch's own connection tracker takes none that is smaller."""
 COOKIE = b"\x63\x82\x53\x63"
 
 
@@ -76,29 +89,83 @@ def _arp(words: Sequence[str]) -> tuple[int, bytes]:
 
 def _ip(words: list[str]) -> tuple[int, bytes]:
     source, _, destination = words[0].partition(">")
-    number, payload = _transport4(words[1:])
-    packet = dpkt.ip.IP(src=ip_bytes(source), dst=ip_bytes(destination), p=number, ttl=64, data=payload)
-    packet.len = 20 + len(payload)
-    return 0x0800, bytes(packet)
+    src, dst = ip_bytes(source), ip_bytes(destination)
+    part = words[1] if words[1] in ("first", "last") else ""
+    number, payload = _transport4(words[2:] if part else words[1:], src, dst)
+    if part:
+        payload += bytes(FRAGMENT)
+        payload = payload[:FRAGMENT] if part == "first" else payload[FRAGMENT:]
+    return 0x0800, _packet4(src, dst, number, payload, {"first": 0x2000, "last": FRAGMENT // 8}.get(part, 0))
+
+
+def _packet4(src: bytes, dst: bytes, number: int, payload: bytes, fragment: int = 0) -> bytes:
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, fragment, 64, number, 0) + src + dst
+    return header[:10] + struct.pack("!H", dpkt.in_cksum(header)) + header[12:] + payload
 
 
 def _ip6(words: list[str]) -> tuple[int, bytes]:
     source, _, destination = words[0].partition(">")
     src, dst = ip_bytes(source), ip_bytes(destination)
     number, payload, limit = _transport6(words[1:], src, dst)
-    header = struct.pack("!IHBB", 6 << 28, len(payload), number, limit)
-    return 0x86DD, header + src + dst + payload
+    return 0x86DD, _packet6(src, dst, number, payload, limit)
 
 
-def _transport4(words: list[str]) -> tuple[int, bytes]:
+def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int) -> bytes:
+    return struct.pack("!IHBB", 6 << 28, len(payload), number, limit) + src + dst + payload
+
+
+def _transport4(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes]:
     match words:
         case ["udp", ports, *rest]:
             data = _dhcp4(rest[1:]) if rest[:1] == ["dhcp"] else b"ovine"
             return 17, _udp(ports, data)
-        case ["icmp", "echo"]:
-            body = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + b"ovine"
-            return 1, body[:2] + struct.pack("!H", dpkt.in_cksum(body)) + body[4:]
+        case ["tcp", ports, flags]:
+            pseudo = src + dst + struct.pack("!HH", 6, 20)
+            return 6, _tcp(pseudo, ports, flags)
+        case ["sctp", ports, chunk]:
+            return 132, _sctp(ports, chunk)
+        case ["icmp", "echo" | "reply" as kind]:
+            return 1, _icmp(struct.pack("!BBHHH", 8 if kind == "echo" else 0, 0, 0, 7, 1) + b"ovine")
+        case ["icmp", kind, "about", *inner]:
+            number, payload = _transport4(inner, dst, src)
+            return 1, _icmp(struct.pack("!BBHI", *_kind(kind), 0, 0) + _packet4(dst, src, number, payload))
     raise ValueError(f"what is {' '.join(words)!r} over IPv4?")
+
+
+def _kind(text: str) -> tuple[int, int]:
+    kind, _, code = text.partition("/")
+    return int(kind), int(code)
+
+
+def _icmp(body: bytes) -> bytes:
+    return body[:2] + struct.pack("!H", dpkt.in_cksum(body)) + body[4:]
+
+
+def _tcp(pseudo: bytes, ports: str, flags: str) -> bytes:
+    source, _, destination = ports.partition(">")
+    bits = sum(TCP_FLAGS[letter] for letter in flags)
+    sequence, acknowledged = FIRST + ("S" not in flags), FIRST + 1 if "A" in flags else 0
+    head = struct.pack("!HHIIBB", int(source), int(destination), sequence, acknowledged, 0x50, bits)
+    body = head + struct.pack("!HHH", 65535, 0, 0)
+    return body[:16] + struct.pack("!H", dpkt.in_cksum(pseudo + body)) + body[18:]
+
+
+def _sctp(ports: str, chunk: str) -> bytes:
+    source, _, destination = ports.partition(">")
+    number = next(n for n, name in SCTP_CHUNKS.items() if name == chunk)
+    body = struct.pack("!IIHHI", 1, 65535, 1, 1, 1) if number != 6 else b""
+    head = struct.pack("!HHI", int(source), int(destination), 0 if number == 1 else 1)
+    rest = struct.pack("!BBH", number, 0, 4 + len(body)) + body
+    return head + _crc32c(head + bytes(4) + rest).to_bytes(4, "little") + rest
+
+
+def _crc32c(data: bytes) -> int:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
 
 
 def _transport6(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes, int]:
@@ -106,6 +173,17 @@ def _transport6(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes, i
         case ["udp", ports, *rest]:
             data = _dhcp6(rest[1:]) if rest[:1] == ["dhcp6"] else b"ovine"
             return 17, _checked(17, src, dst, _udp(ports, data), 6), 64
+        case ["tcp", ports, flags]:
+            return 6, _tcp(src + dst + struct.pack("!II", 20, 6), ports, flags), 64
+        case ["sctp", ports, chunk]:
+            return 132, _sctp(ports, chunk), 64
+        case ["icmp6", "echo" | "reply" as kind]:
+            body = struct.pack("!BBHHH", 128 if kind == "echo" else 129, 0, 0, 7, 1) + b"ovine"
+            return 58, _checked(58, src, dst, body, 2), 64
+        case ["icmp6", kind, "about", *inner]:
+            number, payload, limit = _transport6(inner, dst, src)
+            body = struct.pack("!BBHI", *_kind(kind), 0, 0) + _packet6(dst, src, number, payload, limit)
+            return 58, _checked(58, src, dst, body, 2), 64
         case ["ns", target, *link]:
             option = b"\x01\x01" + mac_bytes(link[0]) if link else b""
             return 58, _checked(58, src, dst, b"\x87\0\0\0\0\0\0\0" + ip_bytes(target) + option, 2), 255
@@ -186,13 +264,32 @@ def _say_ip(raw: bytes) -> str:
     length = (raw[0] & 15) * 4
     body = raw[length : struct.unpack("!H", raw[2:4])[0]]
     words = f"ip {ip_text(raw[12:16])}>{ip_text(raw[16:20])}"
+    fragment = struct.unpack("!H", raw[6:8])[0]
+    if fragment & 0x1FFF:
+        return f"{words} last proto {raw[9]}"
+    words += " first" if fragment & 0x2000 else ""
     if raw[9] == 17:
         ports = struct.unpack("!HH", body[:4])
         said = f"{words} udp {ports[0]}>{ports[1]}"
         return f"{said} {_say_dhcp4(body[8:])}" if set(ports) & {67, 68} else said
     if raw[9] == 1:
-        return f"{words} icmp echo" if body[0] == 8 else f"{words} icmp {body[0]}/{body[1]}"
-    return f"{words} proto {raw[9]}"
+        known = {8: "echo", 0: "reply"}.get(body[0])
+        return f"{words} icmp {known or f'{body[0]}/{body[1]}'}"
+    return f"{words} {_say_connection(raw[9], body)}"
+
+
+def _say_connection(number: int, body: bytes) -> str:
+    """TCP and SCTP, and others by number."""
+    if number == 6:
+        flags = "".join(letter for letter, bit in TCP_FLAGS.items() if body[13] & bit)
+        return f"tcp {_say_ports(body)} {flags}"
+    if number == 132:
+        return f"sctp {_say_ports(body)} {SCTP_CHUNKS.get(body[12], body[12])}"
+    return f"proto {number}"
+
+
+def _say_ports(body: bytes) -> str:
+    return "{}>{}".format(*struct.unpack("!HH", body[:4]))
 
 
 def _say_dhcp4(raw: bytes) -> str:
@@ -231,7 +328,9 @@ def _say_ip6(raw: bytes) -> str:
         return f"{words} ns {ip_text(body[8:24])}{link}"
     if raw[6] == 58 and body[0] == 136:
         return f"{words} na {body[4]:x} {ip_text(body[8:24])} {mac_text(body[26:32])}"
-    return f"{words} icmp6 {body[0]}" if raw[6] == 58 else f"{words} proto {raw[6]}"
+    if raw[6] == 58:
+        return f"{words} icmp6 {({128: 'echo', 129: 'reply'}).get(body[0], body[0])}"
+    return f"{words} {_say_connection(raw[6], body)}"
 
 
 def _say_dhcp6(raw: bytes) -> str:

@@ -5,6 +5,10 @@
     dhcp d1 cidr=10.0.0.0/24 server_id=10.0.0.1 …
     group pg p1 p2
     set as 10.0.0.1 10.0.0.2
+    acl s1 a1 to-lport 1001 "ip4 && outport == @pg" allow-related label=7 log=true options:log-related=true
+    acl @pg a2 from-lport 1000 "inport == @pg" drop
+    unacl a1
+    meter m rate=10 fair=true
     global ignore_lsp_down=false
     host h1 nb_cfg=3
     bind p1 h1
@@ -69,11 +73,8 @@ class Northbound:
 
     def _switch(self, name: str, *settings: str) -> None:
         before = self.rows.get((nb.LogicalSwitch, row_uuid(name)))
-        ports = before.ports if isinstance(before, nb.LogicalSwitch) else ()
-        columns: dict[str, Any] = {"other_config": _map(settings)}
-        if acls := columns["other_config"].get("acls"):
-            columns = {"acls": (row_uuid(acls),)}
-        self.put(nb.LogicalSwitch(uuid=row_uuid(name), name=name, ports=ports, **columns))
+        row = before if isinstance(before, nb.LogicalSwitch) else nb.LogicalSwitch(uuid=row_uuid(name), name=name)
+        self.put(msgspec.structs.replace(row, other_config=_map(settings)))
 
     def _port(self, switch: str, name: str, *settings: str) -> None:
         columns: dict[str, Any] = {}
@@ -104,7 +105,41 @@ class Northbound:
 
     def _group(self, name: str, *ports: str) -> None:
         members = tuple(sorted(row_uuid(f"port {p}") for p in ports))
-        self.put(nb.PortGroup(uuid=row_uuid(f"group {name}"), name=name, ports=members))
+        key = row_uuid(f"group {name}")
+        before = self.rows.get((nb.PortGroup, key))
+        row = before if isinstance(before, nb.PortGroup) else nb.PortGroup(uuid=key, name=name)
+        self.put(msgspec.structs.replace(row, ports=members))
+
+    def _acl(self, owner: str, name: str, direction: str, priority: str, match: str, action: str, *more: str) -> None:
+        """Makes or changes an ACL, and gives it to a switch or, as @NAME, to a port group; `-` gives it to nobody."""
+        key = row_uuid(f"acl {name}")
+        given = dict(word.split("=", 1) for word in more)
+        options = {k.removeprefix("options:"): given.pop(k) for k in list(given) if k.startswith("options:")}
+        columns: dict[str, Any] = {
+            k: int(v) if k == "label" else v == "true" if k == "log" else v for k, v in given.items()
+        }
+        row = nb.ACL(uuid=key, direction=direction, priority=int(priority), match=match, action=action, **columns)
+        self.put(msgspec.structs.replace(row, options=StrMap(options)))
+        if owner != "-":
+            of_group = owner.startswith("@")
+            owning = row_uuid(f"group {owner[1:]}" if of_group else owner)
+            having = self.rows[nb.PortGroup if of_group else nb.LogicalSwitch, owning]
+            assert isinstance(having, nb.PortGroup | nb.LogicalSwitch)
+            self.put(msgspec.structs.replace(having, acls=tuple(sorted({*having.acls, key}))))
+
+    def _unacl(self, name: str) -> None:
+        key = row_uuid(f"acl {name}")
+        self.rows.pop((nb.ACL, key), None)
+        for row in list(self.rows.values()):
+            if isinstance(row, nb.LogicalSwitch | nb.PortGroup) and key in row.acls:
+                self.put(msgspec.structs.replace(row, acls=tuple(a for a in row.acls if a != key)))
+
+    def _meter(self, name: str, *settings: str) -> None:
+        given = dict(word.split("=", 1) for word in settings)
+        band = row_uuid(f"band {name}")
+        self.put(nb.MeterBand(uuid=band, action="drop", rate=int(given["rate"])))
+        fair = given.get("fair") == "true" or None
+        self.put(nb.Meter(uuid=row_uuid(f"meter {name}"), name=name, unit="pktps", bands=(band,), fair=fair))
 
     def _set(self, name: str, *addresses: str) -> None:
         self.put(nb.AddressSet(uuid=row_uuid(f"set {name}"), name=name, addresses=tuple(sorted(addresses))))
@@ -164,8 +199,9 @@ def compiled(northbound: Northbound) -> Engine:
 def flow_lines(engine: Engine, *, shared: bool = False) -> Iterator[str]:
     """Logical flows as "PLACE STAGE PRIORITY | MATCH | ACTIONS", those of single datapaths or those of scopes."""
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
+    groups = {f"port group {key}": row.name for key, row in engine.rows(nb.PortGroup).items()}
     for (place, *_), row in engine.rows(FLOWS).items():
         ours = "source" in row.external_ids and "stage-hint" not in row.external_ids
         if ours == shared:
-            where = place.scope if isinstance(place, Scope) else names.get(place, place)
+            where = groups.get(place.scope, place.scope) if isinstance(place, Scope) else names.get(place, place)
             yield f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}"

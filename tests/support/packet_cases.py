@@ -8,6 +8,9 @@
     port c h2 sw 02:00:00:00:00:03 unknown           also takes what no other port's addresses match
     outside x vlan 101                               a machine on the provider network
     nb lsp-set-enabled b disabled                    any ovn-nbctl command
+    group pg a b                                     a port group; without ports: an empty one
+    set as 10.0.0.1 10.0.0.2                         an address set
+    global default_acl_drop=true                     an option of NB_Global, for this case
 
     send a a.mac>b.mac ip a.ip>b.ip udp 1>2
       b same                                         b sees this very frame, and nobody else sees anything
@@ -110,6 +113,8 @@ class Runner:
     undo: list[tuple[str, ...]] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     """DHCP_Options rows by the name that the case gives them."""
+    outsiders: list[str] = field(default_factory=list)
+    """Namespaces of machines outside; bridges forget a machine's address with its link."""
     settled: bool = False
 
     def run(self) -> None:
@@ -131,6 +136,23 @@ class Runner:
         self.lab.nbctl(*step.words[1:])
         if step.words[1] == "lsp-del":
             self.ports[step.words[2]].instance = None
+        self.settled = False
+
+    def do_group(self, step: Step) -> None:
+        self.lab.nbctl("pg-add", *step.words[1:])
+        self.undo.append(("pg-del", step.words[1]))
+        self.settled = False
+
+    def do_set(self, step: Step) -> None:
+        _, name, *addresses = step.words
+        quoted = ",".join(f'"{address}"' for address in addresses)
+        self.lab.nbctl("create", "Address_Set", f"name={name}", f"addresses=[{quoted}]")
+        self.undo.append(("destroy", "Address_Set", name))
+        self.settled = False
+
+    def do_global(self, step: Step) -> None:
+        self.lab.nbctl("set", "NB_Global", ".", f"options:{step.words[1]}")
+        self.undo.append(("remove", "NB_Global", ".", "options", step.words[1].partition("=")[0]))
         self.settled = False
 
     def do_dhcp4(self, step: Step) -> None:
@@ -176,6 +198,7 @@ class Runner:
         name = step.words[1]
         vlan = int(step.words[3]) if step.words[2:3] == ("vlan",) else None
         endpoint = self.lab.outside(f"{name}-{secrets.token_hex(3)}", "192.0.2.9/24", vlan=vlan)
+        self.outsiders.append(endpoint.netns)
         netns.set_sysctl(endpoint.netns, SILENT)
         self.ports[name] = Port(name, netns.packet_socket(endpoint.netns, endpoint.interface))
 
@@ -246,6 +269,8 @@ class Runner:
             port.socket.close()
         for instance in self.lab.instances():
             instance.delete()
+        for name in self.outsiders:
+            netns.remove(name)
         for command in reversed(self.undo):
             with contextlib.suppress(Exception):
                 self.lab.nbctl(*command)

@@ -29,14 +29,20 @@ def _ip4(load: bytes) -> dict[str, bytes]:
     values = {"ip.proto": load[9:10], "ip.ttl": load[8:9], "ip4.src": load[12:16], "ip4.dst": load[16:20]}
     if load[9] == 1:
         return {**values, "icmp4.type": load[20:21], "icmp4.code": load[21:22]}
-    return {**values, "udp.src": load[20:22], "udp.dst": load[22:24]} if load[9] == 17 else values
+    return {**values, **_ports(load[9], load[20:])}
 
 
 def _ip6(load: bytes) -> dict[str, bytes]:
     values = {"ip.proto": load[6:7], "ip.ttl": load[7:8], "ip6.src": load[8:24], "ip6.dst": load[24:40]}
     if load[6] == 58:
         return {**values, **_icmp6(load[40:])}
-    return {**values, "udp.src": load[40:42], "udp.dst": load[42:44]} if load[6] == 17 else values
+    return {**values, **_ports(load[6], load[40:])}
+
+
+def _ports(number: int, body: bytes) -> dict[str, bytes]:
+    name = {6: "tcp", 17: "udp", 132: "sctp"}.get(number)
+    ports = {f"{name}.src": body[:2], f"{name}.dst": body[2:4]} if name else {}
+    return {**ports, "tcp.flags": bytes([body[12] & 15, body[13]])} if name == "tcp" else ports
 
 
 def _icmp6(body: bytes) -> dict[str, bytes]:

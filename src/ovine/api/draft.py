@@ -25,7 +25,7 @@ import msgspec
 
 from ovine.api.addressing import network_of
 from ovine.model.base import NO_UUID, Row, Uuid
-from ovine.model.cloud import IPAllocation, Network, Port, Subnet
+from ovine.model.cloud import IPAllocation, Port, SecurityGroup, Subnet
 from ovine.ovsdb import Replica, Transaction
 
 R = TypeVar("R", bound=Row)
@@ -33,6 +33,10 @@ R = TypeVar("R", bound=Row)
 
 def _age(subnet: Subnet) -> tuple[str, int, int]:
     return subnet.created_at, subnet.ip_version, int(network_of(subnet.cidr).network_address)
+
+
+def _has_revision(row: Row) -> bool:
+    return "revision_number" in row.spec.columns
 
 
 class Standard(Protocol):
@@ -56,6 +60,7 @@ class Draft:
         self._pinned: dict[Uuid, tuple[str, ...]] = {}
         self._new_addresses: dict[tuple[Uuid, str], IPAllocation] = {}
         self._new_macs: dict[tuple[Uuid, str], Port] = {}
+        self._new_places: dict[tuple[str, str], SecurityGroup] = {}
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -105,11 +110,27 @@ class Draft:
         found = (self.get(IPAllocation, uuid) for uuid in port.fixed_ips)
         return sorted((a for a in found if a is not None), key=lambda a: (a.position, a.ip_address))
 
+    def default_group(self, project: str) -> SecurityGroup | None:
+        """A project's default security group."""
+        found = self._replica.index(SecurityGroup, "project_id", "place").one(project, "default")
+        return self.get(SecurityGroup, found.uuid) if found is not None else self._new_places.get((project, "default"))
+
+    def has_members(self, group: Uuid) -> bool:
+        """Whether a port that is there already is in a security group; the reference of one to come guards itself."""
+        return any(group in port.security_groups for port in self._replica.rows(Port).values())
+
+    def is_new(self, row: Row) -> bool:
+        """Whether this draft itself makes the row."""
+        return row.uuid in self._inserted
+
     # --- writing ----------------------------------------------------------------------------------------------------
+
+    def new_uuid(self) -> Uuid:
+        return Uuid(str(uuids.uuid4()))
 
     def insert(self, row: R) -> R:
         """A new row, which is given an id."""
-        made = msgspec.structs.replace(row, uuid=Uuid(str(uuids.uuid4()))) if row.uuid == NO_UUID else row
+        made = msgspec.structs.replace(row, uuid=self.new_uuid()) if row.uuid == NO_UUID else row
         self._inserted[made.uuid] = made
         self._note(made)
         return made
@@ -119,6 +140,8 @@ class Draft:
             self._new_addresses[row.subnet, row.ip_address] = row
         elif isinstance(row, Port):
             self._new_macs[row.network, row.mac_address] = row
+        elif isinstance(row, SecurityGroup):
+            self._new_places[row.project_id, row.place] = row
 
     def insert_resource(self, row: R, revision: int) -> R:
         """A new resource: with an id, times, and its first revision."""
@@ -144,7 +167,7 @@ class Draft:
 
     def _replace(self, now: R, columns: dict[str, Any]) -> R:
         seen = self._replica.get(type(now), now.uuid)
-        if seen is not None and not isinstance(now, IPAllocation):
+        if seen is not None and _has_revision(now):
             columns |= {"revision_number": cast(Standard, seen).revision_number + 1, "updated_at": self.now}
         made = msgspec.structs.replace(now, **columns)
         (self._inserted if seen is None else self._changed)[made.uuid] = made
@@ -210,4 +233,4 @@ class Draft:
         rows = {uuid: self._replica.get(type(row), uuid) or row for uuid, row in self._relied.items()}
         rows |= {old.uuid: old for old, _ in changed}
         rows |= {uuid: self._replica.get(type(row), uuid) or row for uuid, row in self._deleted.items()}
-        return [row for row in rows.values() if isinstance(row, Network | Subnet | Port)]
+        return [row for row in rows.values() if _has_revision(row)]

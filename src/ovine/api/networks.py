@@ -12,7 +12,7 @@ from typing import Any
 
 from neutron_lib import exceptions as n_exc
 
-from ovine.api import segments
+from ovine.api import security_groups, segments
 from ovine.api.config import Config
 from ovine.api.draft import Draft
 from ovine.api.env import Env
@@ -48,6 +48,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     """A new network. `given` is the request's object, `parsed` the same made complete."""
     project = parsed["project_id"]
     judge.require_create(NETWORK, given, parsed, Target(project, project, parsed["shared"], parsed["router:external"]))
+    security_groups.ensure_default(draft, project)
     segment = segments.choose(draft, env.config, parsed)
     network = draft.insert_resource(
         Network(

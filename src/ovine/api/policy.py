@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from neutron_lib import exceptions as n_exc
+from neutron_lib.exceptions.address_group import AddressGroupNotFound
 from oslo_config import cfg
 from oslo_policy import policy as oslo
 
@@ -22,8 +23,9 @@ from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.errors import PolicyNotAuthorized
 from ovine.api.resources import UNSET, Resource
+from ovine.api.security_errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
 from ovine.model.base import Row
-from ovine.model.cloud import Network, Port, Subnet
+from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from ovine.ovsdb import Replica
 
 _ADMIN = "rule:admin"
@@ -32,6 +34,7 @@ _MEMBER = "rule:admin or (role:member and project_id:%(project_id)s)"
 _READER = "rule:admin or (role:reader and project_id:%(project_id)s)"
 _NET_OWNER = "rule:admin or (role:member and project_id:%(network_project_id)s)"
 _NET_OWNER_OR_SERVICE = f"{_NET_OWNER} or role:service"
+_GROUP_OWNER = "rule:admin or (role:member and project_id:%(parent_project_id)s)"
 _MEMBER_OR_NET_OWNER = f"{_NET_OWNER} or (role:member and project_id:%(project_id)s)"
 
 RULES: dict[str, str] = {
@@ -87,6 +90,27 @@ RULES: dict[str, str] = {
     "update_port:binding:host_id": _ADMIN_OR_SERVICE,
     "update_port:binding:profile": _ADMIN_OR_SERVICE,
     "delete_port": f"{_MEMBER_OR_NET_OWNER} or role:service",
+    "create_security_group": _MEMBER,
+    "get_security_group": _READER,
+    "update_security_group": _MEMBER,
+    "delete_security_group": _MEMBER,
+    "create_security_group_rule": _GROUP_OWNER,
+    "get_security_group_rule": f"{_READER} or (role:reader and project_id:%(parent_project_id)s)",
+    "update_security_group_rule": _GROUP_OWNER,
+    "delete_security_group_rule": _GROUP_OWNER,
+    "create_address_group": _MEMBER,
+    "get_address_group": _READER,
+    "update_address_group": _MEMBER,
+    "delete_address_group": _MEMBER,
+}
+
+_NOT_FOUND: dict[str, tuple[Any, str]] = {
+    "network": (n_exc.NetworkNotFound, "net_id"),
+    "subnet": (n_exc.SubnetNotFound, "subnet_id"),
+    "port": (n_exc.PortNotFound, "port_id"),
+    "security_group": (SecurityGroupNotFound, "id"),
+    "security_group_rule": (SecurityGroupRuleNotFound, "id"),
+    "address_group": (AddressGroupNotFound, "address_group_id"),
 }
 
 _OWNED_BY_NETWORK_CODE = "network:"
@@ -97,12 +121,15 @@ class Target(NamedTuple):
     """What rules may compare: small, so that one judgement serves the many rows of a list."""
 
     project_id: str
-    network_project_id: str
+    parent_project_id: str
+    """Whose the network of a subnet or port is, or the security group of a rule; else the same as `project_id`."""
     shared: bool
     external: bool
 
     def fields(self) -> dict[str, Any]:
-        return self._asdict() | {"tenant_id": self.project_id, "network:tenant_id": self.network_project_id}
+        parent = self.parent_project_id
+        others = {"network_project_id": parent, "network:tenant_id": parent, "security_group:tenant_id": parent}
+        return self._asdict() | {"tenant_id": self.project_id} | others
 
 
 class Policy:
@@ -192,12 +219,16 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
         if network is None:
             return Target(row.project_id, row.project_id, False, False)
         return Target(row.project_id, network.project_id, network.shared, network.external)
+    if isinstance(row, SecurityGroupRule):
+        group = reader.get(SecurityGroup, row.security_group)
+        return Target(row.project_id, group.project_id if group is not None else row.project_id, False, False)
+    if isinstance(row, SecurityGroup | AddressGroup):
+        return Target(row.project_id, row.project_id, False, False)
     raise TypeError(type(row))
 
 
 def not_found(resource: Resource, uuid: str) -> Exception:
     """Neutron's 404 for a kind of resource."""
-    errors = {"network": ("NetworkNotFound", "net_id"), "subnet": ("SubnetNotFound", "subnet_id")}
-    name, argument = errors.get(resource.name, ("PortNotFound", "port_id"))
-    error: Exception = getattr(n_exc, name)(**{argument: uuid})
+    kind, argument = _NOT_FOUND[resource.name]
+    error: Exception = kind(**{argument: uuid})
     return error

@@ -14,7 +14,7 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, ipam
+from ovine.api import binding, ipam, security_groups
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -43,6 +43,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     pairs = _pairs(parsed["allowed_address_pairs"] if is_set(parsed["allowed_address_pairs"]) else (), mac)
     if pairs and not secure:
         raise pair_exc.AddressPairAndPortSecurityRequired()
+    groups = security_groups.of_new_port(draft, judge, parsed, secure=secure)
     claim = ipam.Claim(network, mac, parsed["device_owner"])
     addresses = ipam.assign(draft, env, claim, parsed["fixed_ips"])
     host = _host_id(parsed["binding:host_id"])
@@ -53,6 +54,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             mac_address=mac,
             fixed_ips=ipam.store(draft, addresses),
             port_security_enabled=secure,
+            security_groups=groups,
             allowed_address_pairs=pairs,
             extra_dhcp_opts=_options(EMPTY, parsed["extra_dhcp_opts"] or ()),
             binding_host_id=host,
@@ -81,6 +83,7 @@ def update(draft: Draft, env: Env, judge: Judge, port: Port, parsed: dict[str, A
     if pairs and not secure:
         raise pair_exc.AddressPairAndPortSecurityRequired()
     columns["allowed_address_pairs"] = pairs
+    columns["security_groups"] = security_groups.of_port(draft, judge, port, parsed, secure=secure)
     if "extra_dhcp_opts" in parsed:
         columns["extra_dhcp_opts"] = _options(port.extra_dhcp_opts, parsed["extra_dhcp_opts"] or ())
     if "fixed_ips" in parsed or mac != port.mac_address:

@@ -118,6 +118,9 @@ def _test(resource: Resource, key: str, values: tuple[str, ...]) -> Predicate:
         return lambda view: str(view["updated_at"]) >= since
     if key == "fixed_ips":
         return _fixed_ips_test(values)
+    if key == "security_groups":
+        groups = frozenset(values)
+        return lambda view: not groups.isdisjoint(view[key])
     wanted = frozenset(_converted(resource, key, value) for value in values)
     return lambda view: view.get(key) in wanted
 

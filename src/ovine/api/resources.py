@@ -1,4 +1,4 @@
-"""The three kinds of resource and their attribute maps, put together from neutron-lib's API definitions.
+"""The kinds of resource and their attribute maps, put together from neutron-lib's API definitions.
 
 An attribute map says, per attribute, whether a POST or PUT may carry it, its default, its conversion and validation,
 and whether lists can be filtered and sorted by it. The maps here are exactly those of the extensions that
@@ -21,6 +21,7 @@ from neutron_lib import constants
 from neutron_lib.api import attributes as lib_attributes
 from neutron_lib.api import converters, validators
 from neutron_lib.api.definitions import (
+    address_group,
     allowedaddresspairs,
     external_net,
     extra_dhcp_opt,
@@ -34,14 +35,20 @@ from neutron_lib.api.definitions import (
     port_security,
     portbindings,
     provider_net,
+    security_groups_normalized_cidr,
+    security_groups_remote_address_group,
+    security_groups_rules_belongs_to_default_sg,
+    security_groups_shared_filtering,
+    stateful_security_group,
     subnet,
     subnet_external_network,
     subnet_service_types,
 )
 from neutron_lib.db import constants as db_constants
 
+from ovine.api import security_definitions
 from ovine.model.base import Row
-from ovine.model.cloud import Network, Port, Subnet
+from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 
 UNSET = constants.ATTR_NOT_SPECIFIED
 """What an attribute holds that the request did not name and that has no default."""
@@ -60,6 +67,13 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     port_mac_address_regenerate,
     subnet_service_types,
     subnet_external_network,
+    security_definitions,
+    stateful_security_group,
+    security_groups_normalized_cidr,
+    security_groups_remote_address_group,
+    security_groups_rules_belongs_to_default_sg,
+    security_groups_shared_filtering,
+    address_group,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -88,7 +102,6 @@ _STANDARD: dict[str, Any] = {
 }
 
 NOT_OFFERED = {
-    "security_groups": "security-group",
     "qos_policy_id": "qos",
     "dns_name": "dns-integration",
     "dns_domain": "dns-integration",
@@ -124,22 +137,41 @@ class Resource:
     whole: Any
     """The AttributeInfo of all attributes, for what concerns them together."""
 
+    @property
+    def path(self) -> str:
+        """The collection's word in URLs."""
+        return self.collection.replace("_", "-")
 
-def _resource(definition: ModuleType, row: type[Row]) -> Resource:
-    collection = definition.COLLECTION_NAME
-    merged: dict[str, Any] = dict(definition.RESOURCE_ATTRIBUTE_MAP[collection])
+    @property
+    def is_taggable(self) -> bool:
+        return "tags" in self.attributes
+
+
+def _resource(name: str, row: type[Row], core: Mapping[str, Any], lacks: frozenset[str] = frozenset()) -> Resource:
+    """`core` is the map that extensions add to; `lacks` names standard attributes that this kind does without."""
+    collection = f"{name}s"
+    merged: dict[str, Any] = dict(core[collection])
     for extension in DEFINITIONS:
         merged |= extension.RESOURCE_ATTRIBUTE_MAP.get(collection, {})
-    merged |= _STANDARD
-    merged["project_id"] = merged["tenant_id"]
-    infos = {name: lib_attributes.AttributeInfo({name: spec}) for name, spec in merged.items()}
-    return Resource(definition.RESOURCE_NAME, collection, row, merged, infos, lib_attributes.AttributeInfo(merged))
+    merged |= {attribute: spec for attribute, spec in _STANDARD.items() if attribute not in lacks}
+    owner = merged["tenant_id"] if "tenant_id" in merged else merged["project_id"]
+    merged |= {"tenant_id": owner, "project_id": owner}
+    infos = {attribute: lib_attributes.AttributeInfo({attribute: spec}) for attribute, spec in merged.items()}
+    return Resource(name, collection, row, merged, infos, lib_attributes.AttributeInfo(merged))
 
 
-NETWORK = _resource(network, Network)
-SUBNET = _resource(subnet, Subnet)
-PORT = _resource(port, Port)
-RESOURCES: Mapping[str, Resource] = {r.collection: r for r in (NETWORK, SUBNET, PORT)}
+_SECURITY = security_definitions.RESOURCE_ATTRIBUTE_MAP
+NETWORK = _resource("network", Network, network.RESOURCE_ATTRIBUTE_MAP)
+SUBNET = _resource("subnet", Subnet, subnet.RESOURCE_ATTRIBUTE_MAP)
+PORT = _resource("port", Port, port.RESOURCE_ATTRIBUTE_MAP)
+SECURITY_GROUP = _resource("security_group", SecurityGroup, _SECURITY)
+SECURITY_GROUP_RULE = _resource("security_group_rule", SecurityGroupRule, _SECURITY)
+ADDRESS_GROUP = _resource(
+    "address_group", AddressGroup, address_group.RESOURCE_ATTRIBUTE_MAP, lacks=frozenset({"tags"})
+)
+_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP)
+RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}
+BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in _ALL}
 
 MAX_TAG = 255
 """The longest tag, in characters."""

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from ovine.api import errors, tags
+from ovine.api import address_groups, errors, tags
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import RESOURCES, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -83,8 +83,8 @@ class NetworkApi:
                 return _allow(request, "GET", json_reply(200, {"extensions": list(EXTENSIONS.values())}))
             case ["extensions", alias]:
                 return _allow(request, "GET", _extension(alias))
-            case [collection, *rest] if collection in RESOURCES:
-                return await self._resource(request, caller, RESOURCES[collection], rest)
+            case [path, *rest] if path in BY_PATH:
+                return await self._resource(request, caller, BY_PATH[path], rest)
         raise errors.http_error(404)
 
     async def _caller(self, request: Request) -> Caller:
@@ -99,15 +99,17 @@ class NetworkApi:
                 return await self._collection(request, caller, resource)
             case [uuid]:
                 return await self._member(request, caller, resource, uuid)
-            case [uuid, "tags"]:
+            case [uuid, action] if resource is ADDRESS_GROUP and action in address_groups.ACTIONS:
+                return await self._addresses(request, caller, resource, uuid, action)
+            case [uuid, "tags"] if resource.is_taggable:
                 return await self._tags(request, caller, resource, uuid)
-            case [uuid, "tags", tag]:
+            case [uuid, "tags", tag] if resource.is_taggable:
                 return await self._tag(request, caller, resource, uuid, tags.check(tag))
         raise errors.http_error(404)
 
     async def _collection(self, request: Request, caller: Caller, resource: Resource) -> Response:
         async def get() -> Response:
-            url = f"{base_url(request)}/v2.0/{resource.collection}"
+            url = f"{base_url(request)}/v2.0/{resource.path}"
             return json_reply(200, await self._service.list(resource, caller, _query(request), url))
 
         async def post() -> Response:
@@ -130,6 +132,15 @@ class NetworkApi:
             return json_reply(204)
 
         return await _by_method(request, GET=get, PUT=put, DELETE=delete)
+
+    async def _addresses(
+        self, request: Request, caller: Caller, resource: Resource, uuid: str, action: str
+    ) -> Response:
+        async def put() -> Response:
+            body = await self._body(request)
+            return json_reply(200, await self._service.change_addresses(resource, caller, uuid, action, body))
+
+        return await _by_method(request, PUT=put)
 
     async def _tags(self, request: Request, caller: Caller, resource: Resource, uuid: str) -> Response:
         change = self._service.change_tags
@@ -196,9 +207,9 @@ def _resource_list(base: str) -> list[dict[str, Any]]:
         {
             "name": resource.name,
             "collection": resource.collection,
-            "links": [{"rel": "self", "href": f"{base}/v2.0/{resource.collection}"}],
+            "links": [{"rel": "self", "href": f"{base}/v2.0/{resource.path}"}],
         }
-        for resource in RESOURCES.values()
+        for resource in BY_PATH.values()
     ]
 
 

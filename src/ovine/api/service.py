@@ -13,21 +13,44 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, cast
 
-from ovine.api import bodies, networks, ports, query, subnets, tags
+from ovine.api import (
+    address_groups,
+    bodies,
+    networks,
+    ports,
+    query,
+    security_group_rules,
+    security_groups,
+    subnets,
+    tags,
+)
 from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.env import Env
-from ovine.api.errors import RevisionNumberConstraintFailed, bad_request
+from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_error
 from ovine.api.policy import Judge, Policy, not_found, target_of
-from ovine.api.resources import Resource
+from ovine.api.resources import SECURITY_GROUP, Resource
 from ovine.api.store import Store
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
-from ovine.model.cloud import Network, Port
+from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroupRule
 from ovine.ovsdb import Replica
 
 Plan = Callable[[Draft, Judge, Any], None]
-_MODULES: dict[str, ModuleType] = {"networks": networks, "subnets": subnets, "ports": ports}
+_MODULES: dict[str, ModuleType] = {
+    "networks": networks,
+    "subnets": subnets,
+    "ports": ports,
+    "security_groups": security_groups,
+    "security_group_rules": security_group_rules,
+    "address_groups": address_groups,
+}
+_INDEXED: tuple[tuple[type[Row], str, str], ...] = (
+    (Port, "device_id", "device_id"),
+    (Port, "network_id", "network"),
+    (SecurityGroupRule, "security_group_id", "security_group"),
+)
+"""Filters that an index answers: table, filter, column."""
 _IF_MATCH = re.compile(r"\s*revision_number\s*=\s*(\d{1,18})\s*")
 
 
@@ -46,6 +69,8 @@ class Service:
         """The reply to `GET /COLLECTION?text`."""
         asked = query.parse(resource, text, self._env.config.page_limit)
         await self._store.refresh()
+        if resource is SECURITY_GROUP:
+            await self._default_group(caller, asked)
         judge, replica = self.judge(caller), self._store.replica
         passes = query.predicate(resource, asked)
         views = (_visible_view(replica, judge, resource, row) for row in _candidates(replica, resource, asked))
@@ -53,6 +78,12 @@ class Service:
         items = query.page(found, asked, lambda marker: not_found(resource, marker))
         shown = [query.selected(_public(resource, item), asked.fields) for item in items]
         return {resource.collection: shown} | query.links(resource.collection, url, text, asked, items)
+
+    async def _default_group(self, caller: Caller, asked: query.Query) -> None:
+        """Lists show a project's default group even if nothing has needed it yet: clients look for it there."""
+        named = asked.filters.get("project_id") or asked.filters.get("tenant_id")
+        project = named[0] if named and caller.is_admin else caller.project_id
+        await self._store.commit(lambda draft: security_groups.ensure_default(draft, project))
 
     async def show(self, resource: Resource, caller: Caller, uuid: str, text: str) -> dict[str, Any]:
         """The reply to `GET /COLLECTION/ID`."""
@@ -91,7 +122,9 @@ class Service:
     ) -> dict[str, Any]:
         """The reply to `PUT /COLLECTION/ID`."""
         parsed = bodies.for_update(resource, bodies.item_for_update(resource, body))
-        change = _MODULES[resource.collection].update
+        change = getattr(_MODULES[resource.collection], "update", None)
+        if change is None:
+            raise http_error(405)
         judge = self.judge(caller)
         await self._change(
             resource, judge, uuid, if_match, lambda draft, judge, row: change(draft, self._env, judge, row, parsed)
@@ -124,6 +157,18 @@ class Service:
             raise not_found(resource, uuid)
         return row
 
+    async def change_addresses(self, resource: Resource, caller: Caller, uuid: str, name: str, body: Any) -> Any:
+        """The reply to `PUT /address-groups/ID/{add,remove}_addresses`."""
+        addresses, act = address_groups.parse(body), address_groups.ACTIONS[name]
+
+        def change(draft: Draft, judge: Judge, row: Row) -> None:
+            judge.require(f"update_{resource.name}", target_of(draft, row))
+            act(draft, cast(AddressGroup, row), addresses)
+
+        judge = self.judge(caller)
+        await self._change(resource, judge, uuid, None, change)
+        return {resource.name: self._shown(resource, judge, uuid)}
+
     # --- tags -------------------------------------------------------------------------------------------------------
 
     async def tags(self, resource: Resource, caller: Caller, uuid: str) -> dict[str, Any]:
@@ -154,11 +199,10 @@ def _candidates(replica: Replica, resource: Resource, asked: query.Query) -> Ite
     """The rows that can pass the filters; indexes spare the look at all of them."""
     if "id" in asked.filters:
         return [row for uuid in asked.filters["id"] if (row := replica.get(resource.row, Uuid(uuid))) is not None]
-    if resource.row is Port:
-        for name, column in (("device_id", "device_id"), ("network_id", "network")):
-            if name in asked.filters:
-                index = replica.index(Port, column)
-                return [row for value in set(asked.filters[name]) for row in index.find(value)]
+    for table, name, column in _INDEXED:
+        if resource.row is table and name in asked.filters:
+            index = replica.index(table, column)
+            return [row for value in set(asked.filters[name]) for row in index.find(value)]
     return replica.rows(resource.row).values()
 
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 from ovine.api.draft import Draft
 from ovine.api.errors import ServiceUnavailable
 from ovine.model.base import Row
-from ovine.model.cloud import IPAllocation, Network, Port, Subnet
+from ovine.model.cloud import IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from ovine.ovsdb import Client, Replica, TransactionError
 
 _log = logging.getLogger("ovine.api")
@@ -49,6 +49,10 @@ class Store:
             (Network, "network_type"),
             (IPAllocation, "subnet"),
             (IPAllocation, "subnet", "ip_address"),
+            (SecurityGroup, "project_id", "place"),
+            (SecurityGroupRule, "security_group"),
+            (SecurityGroupRule, "remote_group"),
+            (SecurityGroupRule, "remote_address_group"),
         ):
             replica.index(table, *columns)
 

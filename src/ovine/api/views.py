@@ -10,9 +10,11 @@ from typing import Any
 
 import orjson
 
+from ovine.api.addressing import network_of
 from ovine.api.config import TUNNEL_TYPES
+from ovine.api.security_definitions import DEFAULT
 from ovine.model.base import Map, Row
-from ovine.model.cloud import IPAllocation, Network, Port, Subnet
+from ovine.model.cloud import AddressGroup, IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from ovine.ovsdb import Replica
 
 View = dict[str, Any]
@@ -26,17 +28,25 @@ def view(replica: Replica, row: Row) -> View:
         return subnet_view(replica, row)
     if isinstance(row, Port):
         return port_view(replica, row)
+    if isinstance(row, SecurityGroup):
+        return security_group_view(replica, row)
+    if isinstance(row, SecurityGroupRule):
+        return security_group_rule_view(replica, row)
+    if isinstance(row, AddressGroup):
+        return address_group_view(row)
     raise TypeError(type(row))
 
 
-def _standard(row: Network | Subnet | Port) -> View:
+def _standard(row: Network | Subnet | Port | SecurityGroup) -> View:
+    return _unnamed(row) | {"name": row.name, "tags": list(row.tags)}
+
+
+def _unnamed(row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup) -> View:
     return {
         "id": row.uuid,
-        "name": row.name,
         "tenant_id": row.project_id,
         "project_id": row.project_id,
         "description": row.description,
-        "tags": list(row.tags),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "revision_number": row.revision_number,
@@ -111,6 +121,7 @@ def port_view(replica: Replica, row: Port) -> View:
         "device_owner": row.device_owner,
         "status": row.status,
         "port_security_enabled": row.port_security_enabled,
+        "security_groups": list(row.security_groups),
         "allowed_address_pairs": [pair_view(text) for text in row.allowed_address_pairs],
         "extra_dhcp_opts": [_option(key, value) for key, value in sorted(row.extra_dhcp_opts.items())],
         "binding:host_id": row.binding_host_id,
@@ -131,3 +142,34 @@ def pair_view(text: str) -> View:
 def _option(key: str, value: str) -> View:
     version, _, name = key.partition(":")
     return {"opt_name": name, "opt_value": value, "ip_version": int(version)}
+
+
+def security_group_view(replica: Replica, row: SecurityGroup) -> View:
+    rules = replica.index(SecurityGroupRule, "security_group").find(row.uuid)
+    return _standard(row) | {
+        "stateful": row.stateful,
+        "shared": False,
+        "security_group_rules": [security_group_rule_view(replica, rule) for rule in rules],
+    }
+
+
+def security_group_rule_view(replica: Replica, row: SecurityGroupRule) -> View:
+    group = replica.get(SecurityGroup, row.security_group)
+    return _unnamed(row) | {
+        "tags": list(row.tags),
+        "security_group_id": row.security_group,
+        "direction": row.direction,
+        "ethertype": row.ethertype,
+        "protocol": row.protocol,
+        "port_range_min": row.port_range_min,
+        "port_range_max": row.port_range_max,
+        "remote_ip_prefix": row.remote_ip_prefix,
+        "normalized_cidr": str(network_of(row.remote_ip_prefix)) if row.remote_ip_prefix else None,
+        "remote_group_id": row.remote_group,
+        "remote_address_group_id": row.remote_address_group,
+        "belongs_to_default_sg": group is not None and group.place == DEFAULT,
+    }
+
+
+def address_group_view(row: AddressGroup) -> View:
+    return _unnamed(row) | {"name": row.name, "addresses": list(row.addresses)}

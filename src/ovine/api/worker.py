@@ -38,7 +38,7 @@ from ovine.ovsdb import Client, Monitor, NotConnected, Tls
 
 _log = logging.getLogger("ovine.api")
 _PATIENCE = 5.0
-_TABLES = (cloud.Network, cloud.Subnet, cloud.Port, cloud.IPAllocation)
+_TABLES = tuple(table.row for table in cloud.DATABASE.tables.values())
 
 
 @dataclass(frozen=True)

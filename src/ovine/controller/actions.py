@@ -184,6 +184,11 @@ def _ct_commit_block(action: act.CtCommitBlock, scope: Scope) -> Encoded:
     return _commit(scope.zone(), encode(action.actions, scope))
 
 
+def _ct_commit_nat(action: act.CtCommitNat, scope: Scope) -> Encoded:
+    del action
+    return (of.Ct(commit=True, zone=scope.zone(), table=scope.next_table(), actions=(of.Nat(),)),)
+
+
 def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
     if action.backends:
         raise UnsupportedAction(f"the action '{action.word}' with backends is not supported")
@@ -330,6 +335,7 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.CtClear: _ct_clear,
     act.CtCommit: _ct_commit,
     act.CtCommitBlock: _ct_commit_block,
+    act.CtCommitNat: _ct_commit_nat,
     act.CtLb: _ct_lb,
     act.CtNwDst: _reads("ct_nw_dst", 32),
     act.CtIp6Dst: _reads("ct_ipv6_dst", 128),

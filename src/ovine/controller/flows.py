@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from ovine.engine import Emit, Engine, Relation
 from ovine.model.base import Uuid
-from ovine.openflow import Action, Entry, Flow, Match, normalise
+from ovine.openflow import Action, Conjunction, Entry, Flow, Match, normalise
 
 FlowKey = tuple[int, int, Match]
 
@@ -52,7 +52,15 @@ def bit(field: str, number: int, value: int = 1) -> Entry:
 
 
 def clashes(engine: Engine) -> list[FlowKey]:
-    """Keys for which rules want different actions, in a stable order."""
+    """Keys for which rules want different actions, in a stable order.
+
+    Clauses of conjunctions are left out: they give way to a plain flow (`ovine.controller.sums`).
+    """
     store = engine.table(FLOWS)
-    different = (key for key in store.conflicts if len({body.actions for body in store.rivals[key].values()}) > 1)
+    wanted = ((key, {body.actions for body in store.rivals[key].values()}) for key in store.conflicts)
+    different = (key for key, bodies in wanted if sum(not _is_clause(actions) for actions in bodies) > 1)
     return sorted(cast("list[FlowKey]", list(different)))
+
+
+def _is_clause(actions: tuple[Action, ...]) -> bool:
+    return bool(actions) and all(isinstance(action, Conjunction) for action in actions)

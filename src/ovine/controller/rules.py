@@ -7,7 +7,22 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ovine.controller import chassis, interest, local, logical, multicast, patches, physical, services, tunnels, zones
+from ovine.controller import (
+    chassis,
+    interest,
+    local,
+    logical,
+    members,
+    multicast,
+    patches,
+    physical,
+    placed,
+    plans,
+    services,
+    sums,
+    tunnels,
+    zones,
+)
 from ovine.controller.config import Startup
 from ovine.controller.flows import FLOWS, clashes
 from ovine.engine import Engine, Failure, Relation, Rule, Sticky
@@ -23,7 +38,11 @@ RULES: Final[tuple[Rule, ...]] = (
     *patches.RULES,
     *physical.RULES,
     *multicast.RULES,
+    *placed.RULES,
+    *plans.RULES,
+    *members.RULES,
     *logical.RULES,
+    *sums.RULES,
     *chassis.RULES,
     *services.rules(),
 )
@@ -56,7 +75,7 @@ INPUTS: Final[tuple[type[Any], ...]] = (
     *interest.CONDITIONAL,
 )
 """What the engine is fed with while it runs."""
-STICKY: Final[tuple[Sticky[Any], ...]] = (zones.ZONES, logical.CONJUNCTIONS)
+STICKY: Final[tuple[Sticky[Any], ...]] = (zones.ZONES, sums.CONJUNCTIONS)
 
 
 def new_engine(startup: Startup) -> Engine:

@@ -49,10 +49,11 @@ async def _main(context: Context) -> None:
 
     tls = database_tls(context.tls)
     run = context.paths.ovn_run
+    tables = [table.row for table in cloud.DATABASE.tables.values()]
     above = Client(
         cloud.DATABASE,
         context.remote("cloud-db", "OVINE_CLOUD_DB", f"unix:{run}/ovine_cloud.sock"),
-        monitors=[cloud.Network, cloud.Subnet, cloud.Port, cloud.IPAllocation],
+        monitors=tables,
         leader_only=True,
         tls=tls,
     )
@@ -63,6 +64,9 @@ async def _main(context: Context) -> None:
             Monitor(nb.LogicalSwitch, ("name", "ports", "other_config", "external_ids")),
             nb.LogicalSwitchPort,
             nb.DHCPOptions,
+            nb.ACL,
+            Monitor(nb.PortGroup, ("name", "ports", "acls", "external_ids")),
+            nb.AddressSet,
         ],
         leader_only=True,
         tls=tls,
@@ -78,7 +82,7 @@ async def _main(context: Context) -> None:
         await below.ready()
         path = context.options.value("config")
         derivation.engine.feed(Settings, (), load(Path(path) if path else None))
-        derivation.feed(above, [cloud.Network, cloud.Subnet, cloud.Port, cloud.IPAllocation])
+        derivation.feed(above, tables)
         derivation.feed(below, [nb.LogicalSwitchPort])
         for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
             derivation.write(client, targets, allowed=lambda: above.lock_held)

@@ -1,8 +1,8 @@
 """The logical-flow language: matches and actions, read, printed, evaluated and compiled to OpenFlow matches.
 
 Layers, lowest first: `errors`, `values`, `lexer`, `layout`, `symbols`, `match` (the tree), `stream`, `parser`,
-`environment`, `cubes`, `compiler`, `packet`; and for actions `actions` (the tree), `action_forms`, `action_arguments`,
-`action_parser`, `action_printer`, `prerequisites`. Nothing here does I/O.
+`environment`, `cubes`, `compiler`, `separate`, `packet`; and for actions `actions` (the tree), `action_forms`,
+`action_arguments`, `action_parser`, `action_printer`, `prerequisites`. Nothing here does I/O.
 
 For readers: docs/language.md. Tests: tests/unit/language/, cases in tests/cases/language/.
 """
@@ -11,8 +11,8 @@ from ovine.language import actions
 from ovine.language.action_parser import parse_actions
 from ovine.language.action_printer import format_action, format_actions
 from ovine.language.actions import Action
-from ovine.language.compiler import Conjunction, FlowMatch, compile_match
-from ovine.language.environment import Environment, StaticEnvironment
+from ovine.language.compiler import Conjunction, FlowMatch, Part, compile_match, compile_parts
+from ovine.language.environment import Environment, StaticEnvironment, masked_address
 from ovine.language.errors import SyntaxProblem
 from ovine.language.lexer import expand_templates
 from ovine.language.match import (
@@ -36,6 +36,7 @@ from ovine.language.match import (
 from ovine.language.packet import Packet, evaluate, flows_match
 from ovine.language.parser import parse_match
 from ovine.language.prerequisites import prerequisite, prerequisites
+from ovine.language.separate import GroupTerm, Separated, SetTerm, separate
 from ovine.language.symbols import FIELDS, PREDICATES, Field, OvnField, Subfield, openflow_subfield, whole
 from ovine.language.values import AddressSet, Constant, PortGroup, TemplateVar, quote
 
@@ -54,15 +55,19 @@ __all__ = [
     "Expr",
     "Field",
     "FlowMatch",
+    "GroupTerm",
     "IsChassisResident",
     "Literal",
     "Not",
     "Or",
     "OvnField",
     "Packet",
+    "Part",
     "PortGroup",
     "Predicate",
     "References",
+    "Separated",
+    "SetTerm",
     "StaticEnvironment",
     "Subfield",
     "SyntaxProblem",
@@ -71,12 +76,14 @@ __all__ = [
     "all_of",
     "any_of",
     "compile_match",
+    "compile_parts",
     "evaluate",
     "expand_templates",
     "flows_match",
     "format_action",
     "format_actions",
     "format_match",
+    "masked_address",
     "negation",
     "openflow_subfield",
     "parse_actions",
@@ -85,5 +92,6 @@ __all__ = [
     "prerequisites",
     "quote",
     "references",
+    "separate",
     "whole",
 ]

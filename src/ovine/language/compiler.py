@@ -78,6 +78,36 @@ def compile_match(expr: Expr, env: Environment) -> tuple[FlowMatch, ...]:
     return tuple(sorted([FlowMatch(_fields(cube)) for cube in plain] + _conjunctive(plain, groups)))
 
 
+class Part(NamedTuple):
+    """Packets with all of `base` and, where there are any, one of `choices`. Fields are as in FlowMatch.
+
+    `base` names every field on which others depend in OpenFlow; the fields of `choices` are others than those of it.
+    """
+
+    base: tuple[tuple[str, int, int], ...]
+    choices: tuple[tuple[tuple[str, int, int], ...], ...] = ()
+
+
+def compile_parts(expr: Expr, env: Environment, limit: int) -> tuple[Part, ...] | None:
+    """A match as few parts, for those who add dimensions of their own; None if it has more than `limit` cubes."""
+    plain: list[Cube] = []
+    for branch in _branches(expr, False, env):
+        simple = _simplified(EVERYTHING, list(branch))
+        if simple is None:
+            continue
+        base, dimensions = simple
+        if len(plain) + prod(len(dimension) for dimension in dimensions) > limit:
+            return None
+        plain += _product(base, dimensions)
+    parts = []
+    for context, rest in _by_context(cubes.without_subsumed(plain)).items():
+        agreed = _agreed(rest)
+        base = (context[0] | agreed[0], context[1] | agreed[1])
+        choices = () if len(rest) == 1 else tuple(sorted(_fields(cube) for cube in _relative(base, rest)))
+        parts.append(Part(_fields(base), choices))
+    return tuple(sorted(parts))
+
+
 @lru_cache(maxsize=512)
 def prerequisite_cubes(text: str) -> list[Cube]:
     """The packets that satisfy a prerequisite, given as the text of a match; not to be changed."""

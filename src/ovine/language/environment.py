@@ -104,7 +104,7 @@ def _resolve_name(subfield: Subfield, value: Value, env: Environment, full: int)
         return None if members is None else _keys(members, env.port_key, full)
     if isinstance(value, AddressSet):
         addresses = env.address_set(value.name)
-        return None if addresses is None else _addresses(addresses, subfield, full)
+        return None if addresses is None else _addresses(addresses, subfield)
     assert isinstance(value, TemplateVar)
     text = env.template(value.name)
     expansion = None if text is None else _template_values(subfield, text)
@@ -119,16 +119,21 @@ def _keys(ports: Collection[str], port_key: Callable[[str], int | None], full: i
 _STYLE_BITS = {"ip4": 32, "ip6": 128, "mac": 48}
 
 
-def _addresses(addresses: Collection[str], subfield: Subfield, full: int) -> list[Masked]:
-    result = []
-    for text in addresses:
-        parsed = parse_address(text)
-        if parsed is None:
-            continue
-        value, mask, style = parsed
-        if _STYLE_BITS.get(style, subfield.width) == subfield.width and value <= full and (mask or 0) <= full:
-            result.append((value, full if mask is None else mask))
-    return result
+def _addresses(addresses: Collection[str], subfield: Subfield) -> list[Masked]:
+    found = (masked_address(text, subfield) for text in addresses)
+    return [address for address in found if address is not None]
+
+
+def masked_address(text: str, subfield: Subfield) -> Masked | None:
+    """An element of an address set as a value of the field; None if it does not fit, or is no address."""
+    full = (1 << subfield.width) - 1
+    parsed = parse_address(text)
+    if parsed is None:
+        return None
+    value, mask, style = parsed
+    if _STYLE_BITS.get(style, subfield.width) != subfield.width or value > full or (mask or 0) > full:
+        return None
+    return value, full if mask is None else mask
 
 
 def _template_values(subfield: Subfield, text: str) -> tuple[Value, ...] | None:

@@ -4,9 +4,11 @@ A row's uuid is the resource's Neutron id. Attribute names, defaults and meaning
 here is only what the database adds:
 
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
-  a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`).
+  a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
+  (`Security_Group`).
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
-  allocations. `IP_Allocation` rows live exactly as long as the port that holds them.
+  allocations, a security group by its ports and rules. `IP_Allocation` rows live exactly as long as the port that
+  holds them.
 - Lists whose order the API keeps are maps from position to value (`Map[int, str]`); times are RFC 3339 text in UTC;
   free-form objects (`binding:profile`) are JSON text.
 - `Port.status` is state that flows up: the plugin writes it, the API only reads it.
@@ -102,6 +104,7 @@ class Port(Row, frozen=True, kw_only=True):
     device_id: str = ""
     device_owner: str = ""
     port_security_enabled: bool = True
+    security_groups: Annotated[tuple[Uuid, ...], Strong("Security_Group")] = ()
     allowed_address_pairs: tuple[str, ...] = ()
     extra_dhcp_opts: StrMap = EMPTY
     binding_host_id: str = ""
@@ -128,4 +131,56 @@ class IPAllocation(Row, frozen=True, kw_only=True):
     position: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.1.0", globals())
+@table("Security_Group", indexes=(("project_id", "place"),))
+class SecurityGroup(Row, frozen=True, kw_only=True):
+    """A set of ports and of rules for them. `place` is "default" for the project's default group, else the own uuid."""
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+    place: Annotated[str, IMMUTABLE] = ""
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("Security_Group_Rule")
+class SecurityGroupRule(Row, frozen=True, kw_only=True):
+    """What a group's ports may send or receive. At most one `remote_…` is set; without one it holds for all peers.
+
+    `protocol` is a name of IANA's or a number as text. The ports are type and code where it is ICMP.
+    """
+
+    security_group: Annotated[Uuid, Strong("Security_Group"), IMMUTABLE] = NO_UUID
+    project_id: str = ""
+    description: str | None = None
+    direction: Annotated[str, OneOf("ingress", "egress"), IMMUTABLE] = "ingress"
+    ethertype: Annotated[str, OneOf("IPv4", "IPv6"), IMMUTABLE] = "IPv4"
+    protocol: Annotated[str | None, IMMUTABLE] = None
+    port_range_min: Annotated[int | None, Range(0, 65535), IMMUTABLE] = None
+    port_range_max: Annotated[int | None, Range(0, 65535), IMMUTABLE] = None
+    remote_ip_prefix: Annotated[str | None, IMMUTABLE] = None
+    remote_group: Annotated[Uuid | None, Strong("Security_Group"), IMMUTABLE] = None
+    remote_address_group: Annotated[Uuid | None, Strong("Address_Group"), IMMUTABLE] = None
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("Address_Group")
+class AddressGroup(Row, frozen=True, kw_only=True):
+    """A named set of CIDRs, in canonical form, that rules name as their peers."""
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    addresses: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+DATABASE = database("Ovine_Cloud", "0.2.0", globals())

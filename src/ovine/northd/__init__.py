@@ -14,6 +14,9 @@ from ovine.engine import Engine, Relation, Rule, Sticky
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
 from ovine.northd import (
+    acl,
+    acl_scopes,
+    acl_shared,
     arp_nd,
     config,
     datapaths,
@@ -22,6 +25,7 @@ from ovine.northd import (
     gaps,
     learned,
     leftovers,
+    meters,
     multicast,
     port_security,
     ports,
@@ -33,7 +37,7 @@ from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
 from ovine.projection import Target
 
-SHARED = (*port_security.SHARED, *switching.SHARED, *arp_nd.SHARED, *dhcp.SHARED)
+SHARED = (*port_security.SHARED, *switching.SHARED, *acl_shared.SHARED, *arp_nd.SHARED, *dhcp.SHARED)
 
 RULES: tuple[Rule, ...] = (
     datapaths.ask_datapath_key,
@@ -60,6 +64,12 @@ RULES: tuple[Rule, ...] = (
     sets.membership,
     sets.port_group,
     sets.port_group_addresses,
+    acl_scopes.presence,
+    acl_scopes.acl_scopes,
+    acl.written,
+    acl.acl_flow,
+    acl.untracked_port,
+    meters.meter,
     config.global_row,
     config.hosts_reached,
     rbac.host_role,
@@ -76,6 +86,7 @@ TARGETS: tuple[Target[Any], ...] = (
     flows.GROUP_TARGET,
     flows.FLOW_TARGET,
     *sets.TARGETS,
+    *meters.TARGETS,
     *dhcp.TARGETS,
     *rbac.TARGETS,
     *leftovers.TARGETS,

@@ -52,6 +52,8 @@ class Shared:
     source: str
 
 
+Place: TypeAlias = Uuid | Scope
+"""Where a flow is: on one datapath, by its northbound uuid, or on those of a scope with several."""
 FlowKey: TypeAlias = tuple[Hashable, str, int, int, str]
 
 DATAPATHS: Relation[Uuid, sb.DatapathBinding] = Relation("Datapath_Binding")
@@ -70,7 +72,7 @@ def datapath_ref(switch: Uuid) -> Uuid:
 
 
 def flow(
-    datapath: Uuid,
+    place: Place,
     stage: Stage,
     priority: int,
     match: str,
@@ -80,14 +82,15 @@ def flow(
     hint: Uuid,
     port: str | None = None,
 ) -> Emit:
-    """A flow of one datapath, because of the northbound row `hint`.
+    """A flow of one datapath, or of a scope that has several, because of the northbound row `hint`.
 
     `port` may be given where the flow is of use only to the host of that port (it is the inport in ingress, the outport
     in egress): other hosts then need not look at it.
     """
     ids = {"stage-name": stage.name, "stage-hint": hint[:8], "source": source}
     row = sb.LogicalFlow(
-        logical_datapath=datapath_ref(datapath),
+        logical_datapath=None if isinstance(place, Scope) else datapath_ref(place),
+        logical_dp_group=ref(DP_GROUPS, place) if isinstance(place, Scope) else None,
         pipeline=stage.pipeline,
         table_id=stage.table,
         priority=priority,
@@ -96,7 +99,7 @@ def flow(
         tags=StrMap({"in_out_port": port} if port is not None else {}),
         external_ids=StrMap(ids),
     )
-    return FLOWS((datapath, stage.pipeline, stage.table, priority, match), row)
+    return FLOWS((place, stage.pipeline, stage.table, priority, match), row)
 
 
 def quoted(text: str) -> str:
@@ -109,6 +112,15 @@ def only_member(q: Reader, scope: Scope) -> Uuid | None:
     """The datapath of a scope that has just one."""
     members: tuple[Member, ...] = q.find(BY_SCOPE, scope)
     return members[0].datapath if len(members) == 1 else None
+
+
+@query
+def place_of(q: Reader, scope: Scope) -> Place | None:
+    """Where the flows of a scope go; None while it has no member. Changes only as it comes to have one or several."""
+    only = only_member(q, scope)
+    if only is not None:
+        return only
+    return scope if q.find(BY_SCOPE, scope) else None
 
 
 @rule(over=BY_SCOPE, writes=(DP_GROUPS,))
@@ -148,9 +160,13 @@ def shared_flows(declared: Iterable[Shared]) -> Rule:
 # --- how the rows are recognised in the southbound ------------------------------------------------------------------
 
 GROUPS_KNOWN: dict[Uuid, Scope] = {}
-"""The row uuids that groups have, which depend on their names alone. A group's row has no name of its own."""
+"""The row uuids that groups have, which depend on their names alone. A group's row has no name of its own.
+
+Rules declare scopes too, as they run; so every scope that is in use is known before rows are compared.
+"""
 
 
+@lru_cache(maxsize=65536)
 def scope(name: str) -> Scope:
     """Declares a scope."""
     declared = Scope(name)

@@ -32,16 +32,13 @@ class Gap:
 
 
 _SWITCH, _PORT = nb.LogicalSwitch, nb.LogicalSwitchPort
-_NO_ACLS = "it has ACLs, and ACLs are not enforced yet: traffic that they would drop passes"
 
 GAPS = (
-    Gap("switch_acls", _SWITCH, lambda row: row.acls, _NO_ACLS),
-    Gap("port_group_acls", nb.PortGroup, lambda row: row.acls, _NO_ACLS),
     Gap(
-        "default_acl_drop",
+        "use_ct_inv_match",
         nb.NBGlobal,
-        lambda row: row.options.get("default_acl_drop", "").lower() == "true",
-        "default_acl_drop is set, and ACLs are not enforced yet: traffic that it would drop passes",
+        lambda row: row.options.get("use_ct_inv_match", "").lower() == "false",
+        "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap("logical_router", nb.LogicalRouter, lambda row: True, "routers are not compiled yet; it does not route"),
     Gap("qos", _SWITCH, lambda row: row.qos_rules, "QoS rules are not compiled yet; they have no effect"),

@@ -17,6 +17,9 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.LogicalRouter,
     nb.AddressSet,
     nb.PortGroup,
+    nb.ACL,
+    nb.Meter,
+    nb.MeterBand,
     nb.DHCPOptions,
 )
 

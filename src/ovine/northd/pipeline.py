@@ -61,6 +61,21 @@ INGRESS = _stages(
         "Drops what port security refused. Has new addresses of learning ports written to the forwarding database.",
     ),
     (
+        "ls_in_track",
+        "On switches with stateful ACLs, sends IP packets through connection tracking; not those that allow-stateless "
+        "ACLs, multicast, neighbour discovery and localnet ports exempt.",
+    ),
+    (
+        "ls_in_acl",
+        "The from-lport ACLs: each is one flow that notes its verdict. Replies, and errors about allowed connections, "
+        "pass.",
+    ),
+    ("ls_in_acl_after", "The from-lport ACLs with apply-after-lb, whose priorities are their own."),
+    (
+        "ls_in_verdict",
+        "Carries the verdict out: drops, rejects, has connections remembered as allowed or as blocked.",
+    ),
+    (
         "ls_in_answer",
         "Answers ARP requests and neighbour solicitations for known addresses on the spot, and turns DHCP requests "
         "into replies.",
@@ -82,12 +97,14 @@ EGRESS = _stages(
         "ls_out_check",
         "Drops what goes to disabled ports. Has the port security of the output port checked for unicast.",
     ),
-    ("ls_out_deliver", "Drops what port security refused, delivers the rest."),
+    ("ls_out_track", "Drops what port security refused. For the rest, as ls_in_track."),
+    ("ls_out_acl", "The to-lport ACLs, as in ls_in_acl; DHCP replies of the switch itself pass."),
+    ("ls_out_deliver", "Carries the verdict out, as ls_in_verdict, and delivers."),
 )
 
 STAGES = INGRESS + EGRESS
-ADMIT, GUARD, ANSWER, FORWARD, UNKNOWN = INGRESS
-CHECK, DELIVER = EGRESS
+ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, ANSWER, FORWARD, UNKNOWN = INGRESS
+CHECK, OUT_TRACK, OUT_ACL, DELIVER = EGRESS
 
 REFUSED = Register("refused", "reg0[0]", ADMIT, GUARD, "port security refuses the packet's sender")
 LEARNS = Register("learns", "reg0[1]", ADMIT, GUARD, "the input port learns addresses")
@@ -96,9 +113,41 @@ ANSWERED = Register("answered", "reg0[3]", ANSWER, FORWARD, "the packet has beco
 SERVER_IP4 = Register("server_ip4", "reg1", ANSWER, FORWARD, "source address of the DHCPv4 reply")
 SERVER_MAC = Register("server_mac", "xreg1[0..47]", ANSWER, FORWARD, "source Ethernet address of the DHCP reply")
 SERVER_IP6 = Register("server_ip6", "xxreg1", ANSWER, FORWARD, "source address of the DHCPv6 reply")
-UNWANTED = Register("unwanted", "reg0[0]", CHECK, DELIVER, "port security refuses the packet's destination")
+UNWANTED = Register("unwanted", "reg0[0]", CHECK, OUT_TRACK, "port security refuses the packet's destination")
 
-REGISTERS = (REFUSED, LEARNS, KNOWN, ANSWERED, SERVER_IP4, SERVER_MAC, SERVER_IP6, UNWANTED)
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the ACLs of one direction decided: the registers between the stage with the ACLs and the one that acts.
+
+    They have the same bits in both directions, so that the flow of an ACL reads alike in both.
+    """
+
+    denied: Register
+    rejected: Register
+    labelled: Register
+    label: Register
+
+
+def _ruling(born: Stage, dies: Stage) -> Ruling:
+    return Ruling(
+        Register("denied", "reg0[4]", born, dies, "an ACL drops or rejects the packet"),
+        Register("rejected", "reg0[5]", born, dies, "its sender is to be told"),
+        Register("labelled", "reg0[6]", born, dies, "the ACL that allows it has a label"),
+        Register("label", "reg3", born, dies, "that label"),
+    )
+
+
+IN_RULING = _ruling(IN_ACL, IN_VERDICT)
+OUT_RULING = _ruling(OUT_ACL, DELIVER)
+
+REGISTERS = (
+    *(REFUSED, LEARNS, KNOWN),
+    *(IN_RULING.denied, IN_RULING.rejected, IN_RULING.labelled, IN_RULING.label),
+    *(ANSWERED, SERVER_IP4, SERVER_MAC, SERVER_IP6),
+    UNWANTED,
+    *(OUT_RULING.denied, OUT_RULING.rejected, OUT_RULING.labelled, OUT_RULING.label),
+)
 
 
 def overlaps() -> list[tuple[str, str]]:

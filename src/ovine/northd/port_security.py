@@ -14,7 +14,7 @@ from ovine.engine import Emit, Index, Reader, rule
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import SWITCHES, UNTAGGED
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
-from ovine.northd.pipeline import ADMIT, CHECK, DELIVER, GUARD, REFUSED, UNWANTED
+from ovine.northd.pipeline import ADMIT, CHECK, GUARD, OUT_TRACK, REFUSED, UNWANTED
 from ovine.northd.ports import PORTS
 
 SOURCE = "port_security"
@@ -26,7 +26,8 @@ SHARED = (
     Shared(SWITCHES, GUARD, 100, f"{REFUSED.field}", "drop;", SOURCE),
     Shared(SWITCHES, CHECK, 100, "eth.mcast", "next;", SOURCE),
     Shared(SWITCHES, CHECK, 0, "1", f"{UNWANTED.field} = check_out_port_sec(); next;", SOURCE),
-    Shared(SWITCHES, DELIVER, 100, f"{UNWANTED.field}", "drop;", SOURCE),
+    # Before anything that an ACL may have: a stateless one has flows in this stage, at priorities of its own.
+    Shared(SWITCHES, OUT_TRACK, 65535, f"{UNWANTED.field}", "drop;", SOURCE),
 )
 
 

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ovine.model import cloud, nb
-from ovine.plugin import dhcp, networks, ports, status
+from ovine.plugin import dhcp, networks, ports, security, status
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
+from ovine.plugin.rule_match import DIRECTIONS
+from ovine.plugin.security import ACLS, ADDRESS_SETS, DROP_GROUP, PORT_GROUPS, RULE_ID, drop_match
 from ovine.plugin.status import PORT_STATUS
 from ovine.projection import Names, Target
 
@@ -26,6 +28,11 @@ RULES = (
     ports.switch_port,
     networks.localnet,
     networks.switch,
+    security.port_groups_of_port,
+    security.port_group,
+    security.acl,
+    security.drop_group,
+    security.address_sets,
     status.port_status,
 )
 
@@ -41,6 +48,19 @@ def _switch_port(row: nb.LogicalSwitchPort, names: Names) -> Hashable | None:
 def _dhcp_options(row: nb.DHCPOptions, names: Names) -> Hashable | None:
     subnet = row.external_ids.get("subnet_id")
     return OptionsKey(subnet, row.external_ids.get("port_id", "")) if subnet else None
+
+
+def _acl(row: nb.ACL, names: Names) -> Hashable | None:
+    drops = {drop_match(direction): direction for direction in DIRECTIONS}
+    return row.external_ids.get(RULE_ID) or drops.get(row.match)
+
+
+def _port_group(row: nb.PortGroup, names: Names) -> Hashable | None:
+    return row.name if row.name == DROP_GROUP or "neutron:security_group_id" in row.external_ids else None
+
+
+def _address_set(row: nb.AddressSet, names: Names) -> Hashable | None:
+    return row.name if "neutron:address_group_id" in row.external_ids else None
 
 
 NORTHBOUND = (
@@ -70,6 +90,9 @@ NORTHBOUND = (
         ("name", "ports", "other_config", "external_ids"),
         new_uuid=lambda network: str(network),
     ),
+    Target(ACLS, nb.ACL, _acl, ("priority", "direction", "match", "action", "external_ids")),
+    Target(PORT_GROUPS, nb.PortGroup, _port_group, ("name", "ports", "acls", "external_ids")),
+    Target(ADDRESS_SETS, nb.AddressSet, _address_set, ("name", "addresses", "external_ids")),
 )
 """What the plugin owns in OVN_Northbound."""
 

@@ -11,6 +11,7 @@ from ovine.plugin import addresses as columns
 from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
 from ovine.plugin.inputs import DISTRIBUTED, Address, addresses
 from ovine.plugin.networks import MEMBERS, SWITCH_PORTS, switch_name
+from ovine.plugin.security import groups_of
 from ovine.projection import ref
 
 
@@ -56,7 +57,7 @@ def _external_ids(q: Reader, key: Uuid, fixed: tuple[Address, ...]) -> Map[str, 
             "neutron:port_name": port.name,
             "neutron:project_id": port.project_id,
             "neutron:revision_number": str(port.revision_number),
-            "neutron:security_group_ids": "",
+            "neutron:security_group_ids": " ".join(groups_of(q, key)),
             "neutron:subnet_pool_addr_scope4": "",
             "neutron:subnet_pool_addr_scope6": "",
             "neutron:vnic_type": port.binding_vnic_type,

@@ -13,8 +13,8 @@ from ovine.api.config import Config
 from ovine.api.context import Caller
 from ovine.api.errors import fault
 from ovine.api.policy import RULES
-from ovine.api.resources import NETWORK, NOT_OFFERED, PORT, RESOURCES, SUBNET, UNSET
-from ovine.api.views import network_view, port_view, subnet_view
+from ovine.api.resources import NETWORK, NOT_OFFERED, PORT, RESOURCES, UNSET
+from ovine.api.views import view
 from ovine.model import cloud
 from ovine.ovsdb import Replica
 
@@ -41,15 +41,12 @@ def test_an_update_has_only_what_was_named() -> None:
 
 def test_views_show_just_the_attributes_of_the_maps() -> None:
     replica = Replica(cloud.DATABASE)
-    shown = {
-        "networks": network_view(replica, cloud.Network()),
-        "subnets": subnet_view(replica, cloud.Subnet(cidr="10.0.0.0/24")),
-        "ports": port_view(replica, cloud.Port()),
-    }
-    for collection, view in shown.items():
-        visible = {name for name, spec in RESOURCES[collection].attributes.items() if spec["is_visible"]}
-        assert {name for name in view if name in visible} == visible
-        assert {name for name in view if name not in visible} <= {"shared"}
+    for resource in RESOURCES.values():
+        row = cloud.Subnet(cidr="10.0.0.0/24") if resource.row is cloud.Subnet else resource.row()
+        shown = view(replica, row)
+        visible = {name for name, spec in resource.attributes.items() if spec["is_visible"]}
+        assert {name for name in shown if name in visible} == visible
+        assert {name for name in shown if name not in visible} <= {"shared"}
 
 
 def test_what_is_not_offered_is_in_no_attribute_map() -> None:
@@ -74,7 +71,7 @@ HINTS = ["ip_address", "subnet_id", "mac_address", "opt_name", "opt_value", "sta
 SHAPED = st.lists(st.dictionaries(st.sampled_from(HINTS), JSON, max_size=3), max_size=3)
 
 
-@given(resource=st.sampled_from([NETWORK, SUBNET, PORT]), data=st.data())
+@given(resource=st.sampled_from(list(RESOURCES.values())), data=st.data())
 def test_any_value_is_parsed_or_refused_with_a_status(resource: Any, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(resource.attributes)))
     value = data.draw(JSON | SHAPED)

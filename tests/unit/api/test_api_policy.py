@@ -14,6 +14,8 @@ from ovine.api.resources import NETWORK, PORT
 MINE = Target("demo", "demo", False, False)
 THEIRS = Target("other", "other", False, False)
 MY_PORT_IN_THEIR_NETWORK = Target("demo", "other", True, False)
+MY_RULE_IN_THEIR_GROUP = Target("demo", "other", False, False)
+THEIR_RULE_IN_MY_GROUP = Target("other", "demo", False, False)
 THEIR_PORT_IN_MY_NETWORK = Target("other", "demo", True, False)
 
 
@@ -40,6 +42,15 @@ CASES = [
     (("member",), "update_port", THEIR_PORT_IN_MY_NETWORK, False),
     (("service",), "update_port:binding:host_id", THEIRS, True),
     (("member",), "update_port:binding:host_id", MINE, False),
+    (("reader",), "get_security_group", MINE, True),
+    (("reader",), "get_security_group", THEIRS, False),
+    (("reader",), "create_security_group", MINE, False),
+    (("member",), "create_security_group_rule", MINE, True),
+    (("member",), "create_security_group_rule", MY_RULE_IN_THEIR_GROUP, False),
+    (("member",), "delete_security_group_rule", THEIR_RULE_IN_MY_GROUP, True),
+    (("reader",), "get_security_group_rule", THEIR_RULE_IN_MY_GROUP, True),
+    (("reader",), "get_address_group", THEIRS, False),
+    (("member",), "update_address_group", MINE, True),
 ]
 
 

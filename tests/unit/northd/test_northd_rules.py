@@ -285,9 +285,7 @@ def test_learned_rows_are_stale_when_their_subject_is_gone(northbound: Northboun
 @pytest.mark.parametrize("gap", gaps.GAPS, ids=lambda gap: gap.name)
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
-        "switch_acls": {"acls": (row_uuid("acl"),)},
-        "port_group_acls": {"acls": (row_uuid("acl"),)},
-        "default_acl_drop": {"options": StrMap({"default_acl_drop": "true"})},
+        "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "logical_router": {},
         "qos": {"qos_rules": (row_uuid("qos"),)},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},

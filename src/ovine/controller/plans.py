@@ -1,0 +1,337 @@
+"""Logical flows that use sets, compiled once for all their datapaths.
+
+A match with an address set or port group is taken apart (`ovine.language.separate`). What is left is compiled here,
+once, and enters itself as a user of each set (`ovine.controller.members`). With one dimension the members' flows act
+by themselves; with several they are the clauses of a conjunction. Dimensions are
+
+- the port group: (datapath, port) of each member on this host; a logical flow is about such ports only if it looks at
+  `inport` in ingress, or `outport` in egress,
+- without a port group, the datapaths of a datapath group,
+- each address set,
+- alternatives that the rest leaves, such as a range of ports.
+
+That suits nearly all ACLs. Where it does not (names whose meaning differs between the datapaths of a group, negated
+sets, …) there is no plan, and the flow is compiled for each datapath (`ovine.controller.logical`).
+
+How many members a set has changes no plan; only whether it has any, for then nothing can match. An address set that
+has everything (`0.0.0.0/0`) is no dimension.
+
+Tests: tests/cases/controller/sets.txt, tests/unit/controller/test_controller_sets.py,
+tests/paths/test_controller_walk.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ovine.controller import tables as t
+from ovine.controller.actions import Scope, encode
+from ovine.controller.environment import ADDRESS_SET_BY_NAME, HostEnvironment, is_switch, template
+from ovine.controller.flows import FLOWS, Body, cookie_of
+from ovine.controller.members import MEMBERS_IN, USERS, Kind, Role, User, entries_of, with_member
+from ovine.controller.placed import PORT_TAG, LogicalFlowError, concerns, datapaths_of
+from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, Owner, conclusion
+from ovine.engine import Emit, Index, Reader, query, rule
+from ovine.language import (
+    Expr,
+    FlowMatch,
+    GroupTerm,
+    Part,
+    Separated,
+    SetTerm,
+    StaticEnvironment,
+    Subfield,
+    SyntaxProblem,
+    all_of,
+    compile_match,
+    compile_parts,
+    expand_templates,
+    masked_address,
+    parse_match,
+    references,
+    separate,
+)
+from ovine.language import actions as act
+from ovine.language.action_parser import parse_actions
+from ovine.language.layout import FIELDS as PLACES
+from ovine.language.prerequisites import prerequisites
+from ovine.model import sb
+from ovine.model.base import NO_UUID, Uuid
+from ovine.openflow import Entry, normalise
+
+MAX_CUBES: Final = 1024
+"""A rest with more alternatives than this is left to the compiler of whole matches."""
+MAX_COPIES: Final = 2
+"""So many alternatives beside one dimension are not worth a conjunction."""
+HERE: Final = {"ingress": t.INPORT, "egress": t.OUTPORT}
+"""The port field whose ports must be on this host, by pipeline."""
+
+
+class Parsed(NamedTuple):
+    """A logical flow's text, understood. `flows` has the match compiled, where that needs no environment."""
+
+    expr: Expr
+    actions: tuple[act.Action, ...]
+    flows: tuple[FlowMatch, ...] | None
+
+
+@lru_cache(maxsize=16384)
+def parsed(match: str, actions: str, pipeline: act.Pipeline) -> Parsed:
+    """Reads match and actions; SyntaxProblem shows where either makes no sense."""
+    tree = parse_actions(actions, pipeline)
+    expr = all_of((parse_match(match), prerequisites(tree)))
+    static = None if _has_names(expr) else compile_match(expr, StaticEnvironment())
+    return Parsed(expr, tree, static)
+
+
+def _has_names(expr: Expr) -> bool:
+    found = references(expr)
+    return any((found.address_sets, found.port_groups, found.ports, found.templates, found.resident_ports))
+
+
+def expanded(q: Reader, text: str) -> str:
+    """The text with its template variables replaced."""
+    return expand_templates(text, lambda name: template(q, name)) if "^" in text else text
+
+
+def pipeline_of(row: Any) -> act.Pipeline:
+    """The pipeline of a logical flow."""
+    return "ingress" if row.pipeline == "ingress" else "egress"
+
+
+def problem(row: Any, uuid: Uuid, error: ValueError) -> LogicalFlowError:
+    """The error of a flow in the operator's terms, on one line; `>>>` marks the place in a text that does not parse."""
+    stage = row.external_ids.get("stage-name", "")
+    where = f"{row.pipeline} table {row.table_id}{f' ({stage})' if stage else ''}, priority {row.priority}"
+    reason = str(error)
+    if isinstance(error, SyntaxProblem):
+        before, after = error.text[: error.position][-60:], error.text[error.position :][:60]
+        reason = f"{error.message}: {before}>>>{after}"
+    return LogicalFlowError(f"Logical_Flow {uuid}, {where}: {reason}")
+
+
+# --- which flows have a plan ------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """A match taken apart; `datapath` is where it holds if that is one only."""
+
+    sets: tuple[SetTerm, ...]
+    groups: tuple[GroupTerm, ...]
+    parts: tuple[Part, ...]
+    actions: tuple[act.Action, ...]
+    datapath: Uuid | None
+
+
+def names_sets(match: str) -> bool:
+    """Whether a match may use a set; cheap, and never wrong when it says no."""
+    return "$" in match or "@" in match
+
+
+FLOWS_WITH_SETS: Final = Index(
+    sb.LogicalFlow, lambda row: (row.uuid,) if names_sets(row.match) else (), "logical flows with sets"
+)
+
+
+@query
+def plan(q: Reader, uuid: Uuid) -> Plan | None:
+    """The plan of a logical flow; None if it has none, or makes no sense."""
+    row = q.get(sb.LogicalFlow, uuid)
+    if row is None or (row.logical_datapath is not None and row.logical_dp_group is not None):
+        return None
+    try:
+        return _plan(q, row)
+    except ValueError:
+        return None  # whoever compiles it by datapath says why
+
+
+def _plan(q: Reader, row: Any) -> Plan | None:
+    pipeline = pipeline_of(row)
+    found = parsed(expanded(q, row.match), expanded(q, row.actions), pipeline)
+    pieces, shared = separate(found.expr), row.logical_dp_group is not None
+    if not (pieces.sets or pieces.groups) or any(g.field.field.openflow != HERE[pipeline] for g in pieces.groups):
+        return None
+    if not shared:
+        parts = compile_parts(pieces.rest, HostEnvironment(q, row.logical_datapath), MAX_CUBES)
+    elif _has_names(pieces.rest) or _names_ports(found.actions):
+        return None
+    else:
+        parts = _static_parts(pieces.rest)
+    if parts is None or _overlap(pieces, parts):
+        return None
+    return Plan(pieces.sets, pieces.groups, parts, found.actions, row.logical_datapath)
+
+
+@lru_cache(maxsize=16384)
+def _static_parts(rest: Expr) -> tuple[Part, ...] | None:
+    return compile_parts(rest, StaticEnvironment(), MAX_CUBES)
+
+
+def _names_ports(actions: Iterable[Any]) -> bool:
+    """Whether actions name a port, whose key depends on the datapath."""
+    return any(
+        (isinstance(action, act.Set) and isinstance(action.value, str) and action.value != "")
+        or _names_ports(getattr(action, "actions", ()))
+        for action in actions
+    )
+
+
+def _overlap(pieces: Separated, parts: tuple[Part, ...]) -> bool:
+    """Whether the rest is about the field of a set, too."""
+    used = {name for part in parts for entries in (part.base, *part.choices) for name, _, _ in entries}
+    fields = [*(term.field for term in pieces.sets), *(term.field for term in pieces.groups)]
+    return any(each.field.place.mask & PLACES[name].mask for each in fields for name in used)
+
+
+@query
+def kinds(q: Reader, uuid: Uuid) -> frozenset[bool]:
+    """Whether the local datapaths of a flow are switches: none, all of one kind, or both."""
+    return frozenset(is_switch(q, datapath) for datapath in datapaths_of(q, uuid))
+
+
+@query
+def has_plan(q: Reader, uuid: Uuid) -> bool:
+    """Whether a logical flow is compiled once for all its datapaths; `planned_flow` does it then."""
+    return len(kinds(q, uuid)) == 1 and plan(q, uuid) is not None
+
+
+# --- carrying plans out -----------------------------------------------------------------------------------------------
+
+
+@query
+def inhabited(q: Reader, uuid: Uuid, group: str) -> bool:
+    """Whether a port group has a port here in one of the flow's datapaths."""
+    return any(q.find(MEMBERS_IN, (group, datapath)) for datapath in datapaths_of(q, uuid))
+
+
+@query
+def addressed(q: Reader, name: str) -> bool | None:
+    """Whether an address set has addresses; None if there is no such set."""
+    for uuid in q.find(ADDRESS_SET_BY_NAME, name):
+        return bool(q.row(sb.AddressSet, uuid).addresses)
+    return None
+
+
+def _may_be_all(row: sb.AddressSet) -> tuple[str, ...]:
+    return (row.name,) if any("/" in address and _is_all(address) for address in row.addresses) else ()
+
+
+def _is_all(address: str) -> bool:
+    return address.endswith(("/0", "/0.0.0.0", "/::", "/00:00:00:00:00:00"))
+
+
+ALL_ADDRESSES: Final = Index(sb.AddressSet, _may_be_all, "address sets that may have everything")
+
+
+@query
+def has_all(q: Reader, name: str, field: Subfield) -> bool:
+    """Whether every value of the field is in an address set, since it has a prefix of no bits."""
+    for uuid in q.find(ALL_ADDRESSES, name):
+        found = (masked_address(each, field) for each in q.row(sb.AddressSet, uuid).addresses if _is_all(each))
+        return any(each is not None and each[1] == 0 for each in found)
+    return False
+
+
+@rule(over=FLOWS_WITH_SETS, writes=(FLOWS, USERS, CLAUSES, CONCLUSIONS, CONJUNCTIONS))
+def planned_flow(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """What a logical flow with a plan has beside the flows of its sets' members."""
+    if not has_plan(q, uuid):
+        return
+    row, found = q.row(sb.LogicalFlow, uuid), plan(q, uuid)
+    if found is None or not _can_match(q, uuid, found) or not concerns(q, row.tags.get(PORT_TAG)):
+        return
+    try:
+        yield from _planned(q, uuid, row, found)
+    except ValueError as error:
+        raise problem(row, uuid, error) from error
+
+
+def _can_match(q: Reader, uuid: Uuid, found: Plan) -> bool:
+    known = [[addressed(q, name) for name in term.sets] for term in found.sets]
+    if any(None in sets or not (any(sets) or term.constants) for sets, term in zip(known, found.sets, strict=True)):
+        return False
+    return all(inhabited(q, uuid, term.group) for term in found.groups)
+
+
+class Dimension(NamedTuple):
+    """Sets by name, and what else is in the same union."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    field: Subfield | None = None
+    constants: tuple[tuple[Entry, ...], ...] = ()
+
+
+def _planned(q: Reader, uuid: Uuid, row: Any, found: Plan) -> Iterator[Emit]:
+    pipeline, datapath = pipeline_of(row), datapaths_of(q, uuid)[0]
+    # All its datapaths are of a kind and the actions name no ports: one of them speaks for all.
+    body = Body(encode(found.actions, Scope(q, datapath, pipeline, row.table_id)), cookie_of(uuid))
+    table = t.logical_table(pipeline, row.table_id)
+    dimensions = [*_places(uuid, found), *(d for term in found.sets for d in _set_dimension(q, term))]
+    metadata: tuple[Entry, ...] = ()
+    if found.datapath is not None and not found.groups:
+        metadata = ((t.DATAPATH, q.row(sb.DatapathBinding, found.datapath).tunnel_key, None),)
+    number = 0
+    for part in found.parts:
+        few = not dimensions or (len(dimensions) == 1 and len(part.choices) <= MAX_COPIES)
+        alternatives = part.choices if few and part.choices else ((),)
+        for alternative in alternatives:
+            owner = (uuid, found.datapath or NO_UUID, number)
+            base = (*metadata, *part.base, *alternative)
+            target = Target(owner, uuid, table, row.priority, base, body)
+            yield from _part(target, dimensions, () if few else part.choices)
+            number += 1
+
+
+class Target(NamedTuple):
+    """A part of a logical flow, as OpenFlow sees it."""
+
+    owner: Owner
+    uuid: Uuid
+    table: int
+    priority: int
+    base: tuple[Entry, ...]
+    body: Body
+
+    def user(self, kind: Kind, name: str, field: Subfield | None, then: Role | Body) -> User:
+        """The part as user of a set."""
+        return User(kind, name, self.uuid, self.table, self.priority, self.base, field, then)
+
+
+def _places(uuid: Uuid, found: Plan) -> list[Dimension]:
+    if found.groups:
+        return [Dimension("ports", (term.group,), term.field) for term in found.groups]
+    return [Dimension("datapaths", (uuid,))] if found.datapath is None else []
+
+
+def _set_dimension(q: Reader, term: SetTerm) -> Iterator[Dimension]:
+    """The dimension of a set; none if it has everything."""
+    if any(mask == 0 for _, mask in term.constants) or any(has_all(q, name, term.field) for name in term.sets):
+        return
+    constants = tuple(entries_of(term.field, value & mask, mask) for value, mask in term.constants)
+    yield Dimension("addresses", term.sets, term.field, constants)
+
+
+def _part(target: Target, dimensions: list[Dimension], choices: tuple[tuple[Entry, ...], ...]) -> Iterator[Emit]:
+    total = len(dimensions) + bool(choices)
+    if total == 0:
+        yield FLOWS((target.table, target.priority, normalise(target.base)), target.body)
+        return
+    if total > 1:
+        then = Conclusion(target.table, target.priority, target.base, target.body)
+        yield from conclusion(target.owner, then)
+    for number, dimension in enumerate(dimensions, 1):
+        role = Role(target.owner, number, total) if total > 1 else target.body
+        for name in dimension.names:
+            yield USERS((target.owner, number, name), target.user(dimension.kind, name, dimension.field, role))
+        user = target.user(dimension.kind, "", dimension.field, role)
+        for entries in dimension.constants:
+            yield with_member(user, *entries)
+    last = target.user("addresses", "", None, Role(target.owner, total, total))
+    for entries in choices:
+        yield with_member(last, *entries)
+
+
+RULES = (planned_flow,)
