@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
-import structlog
 
 from ovine.lab.errors import LabError
 from ovine.language import SyntaxProblem
@@ -57,7 +56,6 @@ def show(
 ) -> None:
     """Prints what becomes of a microflow. LabError, in one line, if that cannot be told."""
     logging.getLogger("ovine").setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     rows = _read(sources_of(sources, lab))
     try:
         trace = run(world_of(rows), datapath, microflow, Options(ct=tuple(ct)))
