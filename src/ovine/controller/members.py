@@ -12,7 +12,7 @@ Tests: tests/cases/controller/sets.txt, tests/unit/controller/test_controller_se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from ovine.controller.environment import PORT_GROUP_BY_NAME
@@ -94,9 +94,27 @@ def entries_of(field: Subfield, value: int, mask: int) -> tuple[Entry, ...]:
     return tuple((name, value >> at & own, own) for name, at, own in fields_in(mask))
 
 
+def first_of_each(emitted: Iterable[Emit]) -> Iterator[Emit]:
+    """Of several users that ask for the very same packets the first holds.
+
+    Overlapping ports or prefixes of two ACLs have pieces in common; at one priority either may act.
+    """
+    seen: set[Hashable] = set()
+    for emit in emitted:
+        if emit.relation is FLOWS:
+            if emit.key in seen:
+                continue
+            seen.add(emit.key)
+        yield emit
+
+
 @rule(over=ADDRESSES, writes=(FLOWS, CLAUSES))
 def address_flows(q: Reader, entry: tuple[str, str]) -> Iterator[Emit]:
     """What one address of a set adds."""
+    yield from first_of_each(_of_address(q, entry))
+
+
+def _of_address(q: Reader, entry: tuple[str, str]) -> Iterator[Emit]:
     name, address = entry
     for key in q.find(USERS_OF_SET, ("addresses", name)):
         user = q.value(USERS, key)
@@ -130,6 +148,10 @@ def port_flows(q: Reader, key: tuple[str, Uuid]) -> Iterator[Emit]:
     member = q.value(MEMBERS, key)
     if member is None:
         return
+    yield from first_of_each(_of_port(q, member))
+
+
+def _of_port(q: Reader, member: Member) -> Iterator[Emit]:
     for user_key in q.find(USERS_OF_SET, ("ports", member.group)):
         user = q.value(USERS, user_key)
         if user is not None and user.field is not None and q.get(PLACED, (user.flow, member.datapath)):

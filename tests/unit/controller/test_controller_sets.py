@@ -193,3 +193,12 @@ def test_the_last_local_port_of_a_group_takes_the_addresses_along() -> None:
     for number in range(1, SWITCHES + 1):
         world.remove(sb.PortGroup, uuid_of("members", f"{number}_pg"))
     assert table_of(world) == {}
+
+
+def test_acls_whose_ranges_have_a_piece_in_common_all_hold() -> None:
+    lone = "outport == @pg && ip4 && tcp.dst == 7001"
+    wide = "outport == @pg && ip4 && tcp.dst >= 7001 && tcp.dst <= 7002"
+    world = cloud(lone, wide)
+    assert world.engine.failures() == []
+    assert len(table_of(world)) == 2 * 2 * SWITCHES, "7001 is a piece of both"
+    assert world.engine.audit() == []
