@@ -166,8 +166,9 @@ def _ct_clear(action: act.CtClear, scope: Scope) -> Encoded:
 
 
 def _commit(zone: Place, inner: Encoded) -> Encoded:
-    # nat(src) without an address lets the tracker undo translations of replies, and is free where there is none.
-    return (of.Ct(commit=True, zone=zone, actions=(of.Nat("src"), *inner)),)
+    # Without nat(src): nothing is translated in a port's zone, and the userspace tracker of Open vSwitch 3.1 would keep a
+    # second entry for each connection, on which it fails an assertion when thousands of short ones reuse their ports.
+    return (of.Ct(commit=True, zone=zone, actions=inner),)
 
 
 def _ct_commit(action: act.CtCommit, scope: Scope) -> Encoded:
