@@ -166,8 +166,8 @@ def _ct_clear(action: act.CtClear, scope: Scope) -> Encoded:
 
 
 def _commit(zone: Place, inner: Encoded) -> Encoded:
-    # Without nat(src): nothing is translated in a port's zone, and the userspace tracker of Open vSwitch 3.1 would keep a
-    # second entry for each connection, on which it fails an assertion when thousands of short ones reuse their ports.
+    # Without nat(src): nothing is translated in a port's zone, and the userspace tracker of Open vSwitch 3.1 would keep
+    # a second entry for each connection, on which it fails an assertion when short ones reuse their ports.
     return (of.Ct(commit=True, zone=zone, actions=inner),)
 
 
