@@ -33,19 +33,24 @@ def start_databases(spec: LabSpec, processes: Processes) -> None:
 
     def start(name: str) -> None:
         make_database(declared[name], spec.central / f"{name}.db")
-        server = processes.start(
-            f"{name}-db",
-            commands.database_server(spec, name),
-            netns=spec.fabric_netns,
-            env=commands.central_environment(spec),
-        )
-        wait_for_socket(processes, server, spec.central / f"{name}.sock")
+        start_database(spec, processes, name)
 
     names = [name for name in commands.DATABASES if spec.api or name != "cloud"]
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(start, names))
     database_tool("ovn-nbctl", spec.nb_db, ["init"])
     database_tool("ovn-sbctl", spec.sb_db, ["init"])
+
+
+def start_database(spec: LabSpec, processes: Processes, name: str) -> None:
+    """The server of a central database whose file is there."""
+    server = processes.start(
+        f"{name}-db",
+        commands.database_server(spec, name),
+        netns=spec.fabric_netns,
+        env=commands.central_environment(spec),
+    )
+    wait_for_socket(processes, server, spec.central / f"{name}.sock")
 
 
 def start_northd(spec: LabSpec, processes: Processes) -> None:

@@ -33,6 +33,10 @@ class Endpoint:
         """Sets "ADDRESS/LENGTH" by hand, as a tenant may."""
         netns.add_address(self.netns, self.interface, address)
 
+    def add_route(self, target: str, gateway: str) -> None:
+        """Sets a route to "ADDRESS/LENGTH" or "default" by hand."""
+        netns.add_route(self.netns, target, gateway)
+
     @property
     def addresses(self) -> list[str]:
         """The addresses of the interface, each as "ADDRESS/LENGTH"."""

@@ -53,14 +53,25 @@ def start_switch(spec: LabSpec, processes: Processes, host: Host) -> None:
     """
     from ovine.model import vs
 
-    own, environment = spec.host_netns(host), commands.host_environment(spec, host)
-    directory = spec.host_directory(host)
-    make_database(vs.DATABASE, directory / "conf.db")
-    database = processes.start(f"{host.name}-ovsdb", commands.switch_database(spec, host), netns=own, env=environment)
-    wait_for_socket(processes, database, directory / "db.sock")
+    make_database(vs.DATABASE, spec.host_directory(host) / "conf.db")
+    start_switch_database(spec, processes, host)
     database_tool("ovs-vsctl", spec.ovs_db(host), ["--no-wait", *_configuration(spec, host)])
+    start_vswitchd(spec, processes, host)
+
+
+def start_switch_database(spec: LabSpec, processes: Processes, host: Host) -> None:
+    """The host's ovsdb-server, on the database file that is there."""
+    environment = commands.host_environment(spec, host)
+    argv = commands.switch_database(spec, host)
+    database = processes.start(f"{host.name}-ovsdb", argv, netns=spec.host_netns(host), env=environment)
+    wait_for_socket(processes, database, spec.host_directory(host) / "db.sock")
+
+
+def start_vswitchd(spec: LabSpec, processes: Processes, host: Host) -> None:
+    """The host's ovs-vswitchd. The interface with the tunnel's address is its own, and is made anew each time."""
+    own, environment = spec.host_netns(host), commands.host_environment(spec, host)
     switch = processes.start(f"{host.name}-vswitchd", commands.switch(spec, host), netns=own, env=environment)
-    wait_for_socket(processes, switch, directory / "ovs-vswitchd.ctl")
+    wait_for_socket(processes, switch, spec.host_directory(host) / "ovs-vswitchd.ctl")
     vsctl(spec, host, ["set", "Open_vSwitch", ".", "external_ids:lab=ready"], timeout=START_TIMEOUT)
     netns.set_link(own, "br-phys", state="up")
     netns.add_address(own, "br-phys", f"{host.tunnel_address}/24")

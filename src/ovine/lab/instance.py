@@ -52,7 +52,11 @@ class Instance(Endpoint):
         resolv.touch()
         netns.add_veth(self.spec.host_netns(host), record.tap, self.netns, INTERFACE, peer_address=record.mac)
         netns.without_offload(self.netns, INTERFACE)
-        fabric.vsctl(self.spec, host, self._plugging())
+        self.plug_in()
+
+    def plug_in(self) -> None:
+        """Puts the host's end of the veth into br-int, as the interface of the instance's logical port."""
+        fabric.vsctl(self.spec, self.host, self._plugging())
 
     def _plugging(self) -> list[str]:
         record = self.record

@@ -328,7 +328,10 @@ class Lab:
         return instance
 
     def instance(self, name: str) -> Instance:
-        return Instance(self.spec, self.store, self.processes, self.store.instance(name))
+        return self.instance_of(self.store.instance(name))
+
+    def instance_of(self, record: InstanceRecord) -> Instance:
+        return Instance(self.spec, self.store, self.processes, record)
 
     def instances(self) -> list[Instance]:
-        return [Instance(self.spec, self.store, self.processes, record) for record in self.store.instances()]
+        return [self.instance_of(record) for record in self.store.instances()]

@@ -29,6 +29,7 @@ CLONE_NEWNET = 0x40000000
 NAMESPACES = Path("/run/netns")
 ETC_NETNS = Path("/etc/netns")
 _ETH_P_ALL = 3
+_MAIN_TABLE, _UNIVERSE = 254, 0  # linux/rtnetlink.h: RT_TABLE_MAIN, RT_SCOPE_UNIVERSE
 
 
 def create(name: str) -> None:
@@ -140,8 +141,42 @@ def delete_link(netns: str, name: str) -> None:
     _in_thread(work)
 
 
+def replace_link(netns: str, name: str, by: str) -> None:
+    """Deletes link `name` and gives its name, addresses and routes through gateways to link `by`, which comes up."""
+
+    def work() -> None:
+        with _netlink(netns) as link:
+            old, new = _index(link, name), _index(link, by)
+            held = [(a.get_attr("IFA_ADDRESS"), a["prefixlen"], a["scope"]) for a in link.get_addr(index=old)]
+            routes = [route for route in link.get_routes(table=_MAIN_TABLE) if route.get_attr("RTA_OIF") == old]
+            link.link("del", index=old)
+            link.link("set", index=new, ifname=name)
+            link.link("set", index=new, state="up")
+            for host, length, scope in held:
+                if scope == _UNIVERSE:
+                    _add_address(link, new, f"{host}/{length}")
+            for route in routes:
+                if gateway := route.get_attr("RTA_GATEWAY"):
+                    target = route.get_attr("RTA_DST")
+                    dst = {"dst": f"{target}/{route['dst_len']}"} if target else {"dst": "default"}
+                    link.route("add", gateway=gateway, oif=new, family=route["family"], **dst)
+
+    _in_thread(work)
+
+
+def add_route(netns: str, target: str, gateway: str) -> None:
+    """A route to "ADDRESS/LENGTH" or "default", IPv4 or IPv6."""
+
+    def work() -> None:
+        family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
+        with _netlink(netns) as link:
+            link.route("add", dst=target, gateway=gateway, family=family)
+
+    _in_thread(work)
+
+
 def add_address(netns: str, name: str, address: str) -> None:
-    """Adds "ADDRESS/LENGTH", IPv4 or IPv6; an IPv6 address is usable at once (no duplicate detection)."""
+    """Adds "ADDRESS/LENGTH", IPv4 or IPv6, if it is not there; usable at once (no duplicate detection)."""
 
     def work() -> None:
         with _netlink(netns) as link:
@@ -234,7 +269,7 @@ def _index(link: Any, name: str) -> int:
 def _add_address(link: Any, index: int, address: str) -> None:
     host, _, length = address.partition("/")
     nodad = {"flags": 0x02} if ":" in host else {}  # IFA_F_NODAD, linux/if_addr.h
-    link.addr("add", index=index, address=host, prefixlen=int(length), **nodad)
+    link.addr("replace", index=index, address=host, prefixlen=int(length), **nodad)
 
 
 def _in_words(error: BaseException) -> BaseException:

@@ -105,6 +105,10 @@ class Store:
         except FileExistsError:
             raise LabError(f"instance {record.name} exists already: choose another name") from None
 
+    def replace_instance(self, record: InstanceRecord) -> None:
+        """Another record for an instance that is there: it has moved."""
+        write_json(self._instance_path(record.name), dataclasses.asdict(record))
+
     def check_new_instance(self, name: str) -> None:
         """Raises LabError if there is an instance of that name."""
         if self._instance_path(name).exists():
