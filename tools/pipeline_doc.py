@@ -1,4 +1,4 @@
-"""Writes docs/pipeline.md from the declared pipeline; with --check, only says whether it is current (exit status 1).
+"""Writes docs/pipeline.md from the declared pipelines; with --check, only says whether it is current (exit status 1).
 
 python tools/pipeline_doc.py [--check]
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ovine.northd.pipeline import markdown
+from ovine.northd.pipeline_page import markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "pipeline.md"
 

@@ -30,6 +30,8 @@ from ovine.northd import (
     port_security,
     ports,
     rbac,
+    router_ports,
+    routers,
     sets,
     switching,
 )
@@ -41,8 +43,13 @@ SHARED = (*port_security.SHARED, *switching.SHARED, *acl_shared.SHARED, *arp_nd.
 
 RULES: tuple[Rule, ...] = (
     datapaths.ask_datapath_key,
+    datapaths.ask_router_key,
     datapaths.datapath,
+    datapaths.router_datapath,
     datapaths.scopes,
+    routers.router,
+    router_ports.router_port,
+    router_ports.readable,
     ports.port,
     ports.readable,
     ports.port_binding,
@@ -108,18 +115,16 @@ def new_engine() -> Engine:
 def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], ...]:
     """The tunnel keys that are in use."""
     datapath_rows = southbound.rows(sb.DatapathBinding)
-    switches = {
-        uuid: Uuid(row.external_ids["logical-switch"])
+    owners = {
+        uuid: Uuid(row.external_ids[kind])
         for uuid, row in datapath_rows.items()
-        if "logical-switch" in row.external_ids
+        for kind in ("logical-switch", "logical-router")
+        if kind in row.external_ids
     }
     bindings = southbound.rows(sb.PortBinding).values()
     return (
-        (datapaths.KEYS, {switch: datapath_rows[uuid].tunnel_key for uuid, switch in switches.items()}),
-        (
-            ports.KEYS,
-            {(switches[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in switches},
-        ),
+        (datapaths.KEYS, {owner: datapath_rows[uuid].tunnel_key for uuid, owner in owners.items()}),
+        (ports.KEYS, {(owners[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in owners}),
     )
 
 

@@ -36,9 +36,9 @@ from ovine.northd.pipeline import (
     OUT_ACL,
     OUT_TRACK,
     STAGES,
-    Stage,
 )
 from ovine.northd.ports import LOCALNET, PORTS
+from ovine.northd.stages import Stage
 
 STAGE_CALLED = {stage.name: stage for stage in STAGES}
 STRICTNESS = {"reject": 0, "drop": 1, "allow-stateless": 2, "allow": 3, "allow-related": 4}

@@ -25,8 +25,8 @@ from ovine.northd.pipeline import (
     OUT_RULING,
     OUT_TRACK,
     Ruling,
-    Stage,
 )
+from ovine.northd.stages import Stage
 
 SOURCE = "acl"
 PRIORITY = 1000

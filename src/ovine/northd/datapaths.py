@@ -1,10 +1,13 @@
-"""Logical switches become datapaths: Datapath_Binding rows with tunnel keys, and the scopes that they are in."""
+"""Logical switches and routers become datapaths: Datapath_Binding rows with tunnel keys, and the scopes they are in.
+
+A router with `enabled` false has no datapath. Switches and routers share the tunnel keys.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from ovine.engine import Emit, Reader, Sticky, query, rule
+from ovine.engine import Emit, Index, Reader, Sticky, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Map, StrMap, Uuid
 from ovine.northd.flows import DATAPATHS, MEMBERS, Member, Scope, scope
@@ -18,6 +21,7 @@ LOCAL_KEYS = 2**24 - 1 - 65535
 """Keys above are kept for interconnection; told to others as options:max_tunid."""
 
 SWITCHES = scope("switches")
+ROUTERS = scope("routers")
 UNTAGGED = scope("switches that refuse VLAN tags")
 
 
@@ -43,35 +47,74 @@ def keys_up_to(q: Reader) -> int:
     return VXLAN_KEYS if vxlan_mode(q) else LOCAL_KEYS
 
 
-def _any_datapath_key(q: Reader, switch: Uuid) -> Iterator[Emit]:
-    yield KEYS.request(switch)
+ENABLED_ROUTERS = Index(
+    nb.LogicalRouter, lambda router: (router.uuid,) if router.enabled is not False else (), "enabled routers"
+)
+
+
+def _any_datapath_key(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    yield KEYS.request(datapath)
 
 
 @rule(over=nb.LogicalSwitch, writes=(KEYS,), on_failure=_any_datapath_key)
 def ask_datapath_key(q: Reader, switch: Uuid) -> Iterator[Emit]:
     """Asks for a tunnel key; one that cannot be had as requested is reported, and any other taken."""
     row = q.row(nb.LogicalSwitch, switch)
-    wanted, complaint = requested_key(row.other_config, KEYS.high)
+    yield _request(switch, row.other_config, f"switch {row.name}")
+
+
+@rule(over=ENABLED_ROUTERS, writes=(KEYS,), on_failure=_any_datapath_key)
+def ask_router_key(q: Reader, router: Uuid) -> Iterator[Emit]:
+    """As `ask_datapath_key`, for a router."""
+    row = q.row(nb.LogicalRouter, router)
+    yield _request(router, row.options, f"router {row.name}")
+
+
+def _request(datapath: Uuid, options: Map[str, str], who: str) -> Emit:
+    wanted, complaint = requested_key(options, KEYS.high)
     if complaint:
-        raise ValueError(f"switch {row.name}: {complaint[0]}")
-    yield KEYS.request(switch, wanted=wanted)
+        raise ValueError(f"{who}: {complaint[0]}")
+    return KEYS.request(datapath, wanted=wanted)
+
+
+def _key_of(q: Reader, datapath: Uuid, who: str) -> int | None:
+    key = q.get(KEYS, datapath)
+    if key is not None and key > VXLAN_KEYS and vxlan_mode(q):
+        raise ValueError(f"tunnel key {key} of {who} does not fit into VXLAN's 12 bits")
+    return key
 
 
 @rule(over=nb.LogicalSwitch, writes=(DATAPATHS,))
 def datapath(q: Reader, switch: Uuid) -> Iterator[Emit]:
     """One Datapath_Binding for each logical switch."""
     row = q.row(nb.LogicalSwitch, switch)
-    key = q.get(KEYS, switch)
+    key = _key_of(q, switch, f"switch {row.name}")
     if key is None:
         return
-    if key > VXLAN_KEYS and vxlan_mode(q):
-        raise ValueError(f"tunnel key {key} of switch {row.name} does not fit into VXLAN's 12 bits")
     ids = {"logical-switch": str(switch), "name": row.name}
     if name := row.external_ids.get("neutron:network_name"):
         ids["name2"] = name
     if transit := row.other_config.get("interconn-ts"):
         ids["interconn-ts"] = transit
     yield DATAPATHS(switch, sb.DatapathBinding(tunnel_key=key, external_ids=StrMap(ids)))
+
+
+@rule(over=ENABLED_ROUTERS, writes=(DATAPATHS, MEMBERS))
+def router_datapath(q: Reader, router: Uuid) -> Iterator[Emit]:
+    """One Datapath_Binding for each logical router that is enabled; hosts read two of its options there."""
+    row = q.row(nb.LogicalRouter, router)
+    yield member(ROUTERS, router)
+    key = _key_of(q, router, f"router {row.name}")
+    if key is None:
+        return
+    ids = {"logical-router": str(router), "name": row.name}
+    if name := row.external_ids.get("neutron:router_name"):
+        ids["name2"] = name
+    if row.options.get("always_learn_from_arp_request", "").lower() == "false":
+        ids["always_learn_from_arp_request"] = "false"
+    if zone := row.options.get("snat-ct-zone"):
+        ids["snat-ct-zone"] = zone
+    yield DATAPATHS(router, sb.DatapathBinding(tunnel_key=key, external_ids=StrMap(ids)))
 
 
 @rule(over=nb.LogicalSwitch, writes=(MEMBERS,))
@@ -88,8 +131,8 @@ def passes_tags(q: Reader, switch: Uuid) -> bool:
     return q.row(nb.LogicalSwitch, switch).other_config.get("vlan-passthru", "").lower() == "true"
 
 
-def member(of: Scope, switch: Uuid) -> Emit:
-    one = Member(of, switch)
+def member(of: Scope, datapath: Uuid) -> Emit:
+    one = Member(of, datapath)
     return MEMBERS(one, one)
 
 

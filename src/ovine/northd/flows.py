@@ -1,8 +1,8 @@
 """Logical flows: one for one datapath, or one for all datapaths of a *scope*.
 
-A scope is a named set of switches ("every switch", "switches with unknown addresses"). Flows that are the same for many
-switches are declared once, as `Shared`, and cost one row however many switches there are: their row names a datapath
-group. When a switch comes or goes, the group changes and no flow does.
+A scope is a named set of datapaths ("every switch", "switches with unknown addresses"). Flows that are the same for
+many datapaths are declared once, as `Shared`, and cost one row however many there are: their row names a datapath
+group. When a datapath comes or goes, the group changes and no flow does.
 
 Terms: a flow's key is (place, pipeline, table, priority, match), the place being a datapath's key or a `Scope`. Two
 rules that give one key different actions are in conflict, which the engine reports.
@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 from ovine.engine import Emit, Index, Reader, Relation, Rule, query, rule
 from ovine.model import sb
 from ovine.model.base import StrMap, Uuid
-from ovine.northd.pipeline import Stage
+from ovine.northd.stages import Stage
 from ovine.projection import NAMESPACE, Names, Target, ref
 
 
@@ -57,7 +57,7 @@ Place: TypeAlias = Uuid | Scope
 FlowKey: TypeAlias = tuple[Hashable, str, int, int, str]
 
 DATAPATHS: Relation[Uuid, sb.DatapathBinding] = Relation("Datapath_Binding")
-"""By the northbound switch's uuid. Written by `ovine.northd.datapaths`; here because flows refer to it."""
+"""By the northbound switch's or router's uuid. Written by `ovine.northd.datapaths`; here because flows refer to it."""
 MEMBERS: Relation[Member, Member] = Relation("scope members")
 DP_GROUPS: Relation[Scope, sb.LogicalDPGroup] = Relation("Logical_DP_Group")
 FLOWS: Relation[FlowKey, sb.LogicalFlow] = Relation("Logical_Flow")

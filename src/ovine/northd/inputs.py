@@ -15,6 +15,15 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.LogicalSwitch,
     nb.LogicalSwitchPort,
     nb.LogicalRouter,
+    nb.LogicalRouterPort,
+    nb.LogicalRouterStaticRoute,
+    nb.LogicalRouterPolicy,
+    nb.NAT,
+    nb.GatewayChassis,
+    nb.HAChassisGroup,
+    nb.HAChassis,
+    nb.BFD,
+    nb.StaticMACBinding,
     nb.AddressSet,
     nb.PortGroup,
     nb.ACL,
@@ -31,9 +40,12 @@ SB_INPUTS: tuple[type[Row], ...] = (
     sb.PortBinding,
     sb.MACBinding,
     sb.FDB,
+    sb.BFD,
 )
 
 SWITCH_OF_PORT = Index(nb.LogicalSwitch, lambda switch: switch.ports, "switches by port")
+ROUTER_OF_PORT = Index(nb.LogicalRouter, lambda router: router.ports, "routers by port")
+ROUTER_PORT_NAMED = Index(nb.LogicalRouterPort, lambda port: (port.name,), "router ports by name")
 BOUND = Index(sb.PortBinding, lambda binding: (binding.logical_port,), "port bindings by name")
 CHASSIS_BY_NAME = Index(sb.Chassis, lambda chassis: (chassis.name,), "chassis by name")
 CHASSIS_BY_HOST = Index(sb.Chassis, lambda chassis: (chassis.hostname,), "chassis by hostname")

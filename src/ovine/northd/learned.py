@@ -23,8 +23,14 @@ PORTS_BY_KEY = Index(PORT_BINDINGS, lambda row: ((row.datapath, row.tunnel_key),
 @rule(over=sb.MACBinding, writes=(STALE,))
 def stale_mac_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
     actual = q.get(sb.DatapathBinding, q.row(sb.MACBinding, key).datapath)
-    if actual is None or q.get(DATAPATHS, Uuid(actual.external_ids.get("logical-switch", ""))) is None:
+    if actual is None or q.get(DATAPATHS, _owner(actual)) is None:
         yield STALE((sb.MACBinding, key), True)
+
+
+def _owner(row: sb.DatapathBinding) -> Uuid:
+    """The northbound switch or router of a datapath, "" if it says none."""
+    ids = row.external_ids
+    return Uuid(ids.get("logical-router") or ids.get("logical-switch", ""))
 
 
 @rule(over=sb.FDB, writes=(STALE,))

@@ -1,8 +1,7 @@
-"""The logical switch pipeline as data: stages, registers, and who may use what where.
+"""The logical switch pipeline as data: stages, registers, and who may use what where (terms: `ovine.northd.stages`).
 
-A *stage* is one logical flow table with a name and a purpose. A *register* is a range of bits with a name and a *live
-range*: it is written in stage `born` and means nothing after stage `dies`. The features (one module each) name stages
-and registers by the objects here, never by number; `markdown()` turns this module into docs/pipeline.md.
+The features (one module each) name stages and registers by the objects here, never by number; docs/pipeline.md is
+generated from this module and `ovine.northd.router_pipeline`.
 
 The pipeline is kept short, because every stage costs each packet a table look-up on each host. Stages exist only where
 a decision needs the result of an earlier one.
@@ -13,43 +12,11 @@ Tests: tests/unit/northd/test_pipeline.py.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-TABLES = 24
-"""ovn-controller lays out 24 OpenFlow tables for each of the two pipelines, in every release since 2.6."""
+from ovine.northd.stages import Register, Stage, declare
 
-
-@dataclass(frozen=True)
-class Stage:
-    """One logical flow table."""
-
-    name: str
-    pipeline: str
-    table: int
-    purpose: str
-
-
-@dataclass(frozen=True)
-class Register:
-    """A named range of bits. `field` is how matches and actions write it."""
-
-    name: str
-    field: str
-    born: Stage
-    dies: Stage
-    purpose: str
-
-    def bits(self) -> frozenset[tuple[int, int]]:
-        """The bits it occupies, as (32-bit register number, bit) pairs."""
-        return frozenset(_bits(self.field))
-
-
-def _stages(pipeline: str, *declared: tuple[str, str]) -> tuple[Stage, ...]:
-    return tuple(Stage(name, pipeline, table, purpose) for table, (name, purpose) in enumerate(declared))
-
-
-INGRESS = _stages(
+INGRESS = declare(
     "ingress",
     (
         "ls_in_admit",
@@ -91,7 +58,7 @@ INGRESS = _stages(
     ),
 )
 
-EGRESS = _stages(
+EGRESS = declare(
     "egress",
     (
         "ls_out_check",
@@ -148,50 +115,3 @@ REGISTERS = (
     UNWANTED,
     *(OUT_RULING.denied, OUT_RULING.rejected, OUT_RULING.labelled, OUT_RULING.label),
 )
-
-
-def overlaps() -> list[tuple[str, str]]:
-    """Pairs of registers that share bits while both are live; there must be none."""
-    found = []
-    for n, one in enumerate(REGISTERS):
-        for other in REGISTERS[n + 1 :]:
-            together = one.born.pipeline == other.born.pipeline and (
-                one.born.table <= other.dies.table and other.born.table <= one.dies.table
-            )
-            if together and one.bits() & other.bits():
-                found.append((one.name, other.name))
-    return found
-
-
-_FIELD = re.compile(r"(x{0,2}reg)(\d)(?:\[(\d+)(?:\.\.(\d+))?\])?")
-
-
-def _bits(field: str) -> list[tuple[int, int]]:
-    """Bit positions of `reg4`, `reg0[3]`, `xreg1[0..47]`, `xxreg1`; the first register of a wide one is its highest."""
-    parsed = _FIELD.fullmatch(field)
-    if parsed is None:
-        raise ValueError(f"{field} is not a register")
-    width = {"reg": 1, "xreg": 2, "xxreg": 4}[parsed[1]]
-    low = int(parsed[3]) if parsed[3] else 0
-    high = int(parsed[4]) if parsed[4] else (low if parsed[3] else width * 32 - 1)
-    first = int(parsed[2]) * width
-    return [(first + width - 1 - bit // 32, bit % 32) for bit in range(low, high + 1)]
-
-
-def markdown() -> str:
-    """docs/pipeline.md."""
-    lines = [
-        "# The logical switch pipeline",
-        "",
-        "Generated from `src/ovine/northd/pipeline.py` by `python tools/pipeline_doc.py`; do not edit.",
-        "",
-        "northd compiles each logical switch into the stages below. A stage is one table of `Logical_Flow` in the",
-        "southbound database; `ovn-sbctl lflow-list` and `ovn-trace` show its name.",
-    ]
-    for title, stages in (("Ingress", INGRESS), ("Egress", EGRESS)):
-        lines += ["", f"## {title}", "", "| table | stage | purpose |", "|---|---|---|"]
-        lines += [f"| {s.table} | `{s.name}` | {s.purpose} |" for s in stages]
-    lines += ["", "## Registers", "", "Registers are zero when a packet enters a pipeline.", ""]
-    lines += ["| name | bits | from | to | meaning |", "|---|---|---|---|---|"]
-    lines += [f"| {r.name} | `{r.field}` | `{r.born.name}` | `{r.dies.name}` | {r.purpose} |" for r in REGISTERS]
-    return "\n".join(lines) + "\n"
