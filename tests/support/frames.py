@@ -4,6 +4,7 @@
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff vlan 101 arp request 02:00:00:00:00:01/10.0.0.1>00:00:00:00:00:00/10.0.0.2
     02:00:00:00:00:01>33:33:ff:00:00:02 ip6 fd00::1>ff02::1:ff00:2 ns fd00::2
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff ip 0.0.0.0>255.255.255.255 udp 68>67 dhcp discover
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>53 dns a vm1.ovine.test
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 tcp 7000>80 S
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 sctp 7000>80 init
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 icmp 3/3 about udp 7001>7000
@@ -24,6 +25,8 @@ from collections.abc import Sequence
 
 import dpkt
 from dpkt.ethernet import Ethernet, VLANtag8021Q
+
+from support.dns_frames import question, say_dns
 
 MESSAGES4 = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform"}
 MESSAGES6 = {1: "solicit", 2: "advertise", 3: "request", 4: "confirm", 7: "reply", 8: "release", 9: "decline"} | {
@@ -117,7 +120,7 @@ def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int) ->
 def _transport4(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes]:
     match words:
         case ["udp", ports, *rest]:
-            data = _dhcp4(rest[1:]) if rest[:1] == ["dhcp"] else b"ovine"
+            data = _datagram(rest)
             return 17, _udp(ports, data)
         case ["tcp", ports, flags]:
             pseudo = src + dst + struct.pack("!HH", 6, 20)
@@ -171,7 +174,7 @@ def _crc32c(data: bytes) -> int:
 def _transport6(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes, int]:
     match words:
         case ["udp", ports, *rest]:
-            data = _dhcp6(rest[1:]) if rest[:1] == ["dhcp6"] else b"ovine"
+            data = _datagram(rest)
             return 17, _checked(17, src, dst, _udp(ports, data), 6), 64
         case ["tcp", ports, flags]:
             return 6, _tcp(src + dst + struct.pack("!II", 20, 6), ports, flags), 64
@@ -191,6 +194,12 @@ def _transport6(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes, i
             head = struct.pack("!BBHI", 0x88, 0, 0, int(flags, 16) << 24)
             return 58, _checked(58, src, dst, head + ip_bytes(target) + b"\x02\x01" + mac_bytes(link), 2), 255
     raise ValueError(f"what is {' '.join(words)!r} over IPv6?")
+
+
+def _datagram(words: list[str]) -> bytes:
+    """What is in a UDP datagram."""
+    maker = {"dhcp": _dhcp4, "dhcp6": _dhcp6, "dns": question}.get(words[0]) if words else None
+    return maker(words[1:]) if maker is not None else b"ovine"
 
 
 def _udp(ports: str, data: bytes) -> bytes:
@@ -271,6 +280,8 @@ def _say_ip(raw: bytes) -> str:
     if raw[9] == 17:
         ports = struct.unpack("!HH", body[:4])
         said = f"{words} udp {ports[0]}>{ports[1]}"
+        if 53 in ports:
+            return f"{said} {say_dns(body[8:])}".rstrip()
         return f"{said} {_say_dhcp4(body[8:])}" if set(ports) & {67, 68} else said
     if raw[9] == 1:
         known = {8: "echo", 0: "reply"}.get(body[0])
@@ -322,6 +333,8 @@ def _say_ip6(raw: bytes) -> str:
     if raw[6] == 17:
         ports = struct.unpack("!HH", body[:4])
         said = f"{words} udp {ports[0]}>{ports[1]}"
+        if 53 in ports:
+            return f"{said} {say_dns(body[8:])}".rstrip()
         return f"{said} {_say_dhcp6(body[8:])}" if set(ports) & {546, 547} else said
     if raw[6] == 58 and body[0] == 135:
         link = f" {mac_text(body[26:32])}" if len(body) >= 32 else ""

@@ -9,6 +9,7 @@
     acl @pg a2 from-lport 1000 "inport == @pg" drop
     unacl a1
     meter m rate=10 fair=true
+    dns s1,s2 vm1=10.0.0.1
     global ignore_lsp_down=false
     host h1 nb_cfg=3
     bind p1 h1
@@ -144,6 +145,14 @@ class Northbound:
     def _set(self, name: str, *addresses: str) -> None:
         self.put(nb.AddressSet(uuid=row_uuid(f"set {name}"), name=name, addresses=tuple(sorted(addresses))))
 
+    def _dns(self, switches: str, *records: str) -> None:
+        """A row for some switches, which is theirs alone from now on; `-` for none."""
+        key = row_uuid("dns")
+        self.put(nb.DNS(uuid=key, records=_map(records)))
+        for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalSwitch)]:
+            named = (key,) if row.name in switches.split(",") else ()
+            self.put(msgspec.structs.replace(row, dns_records=named))
+
     def _router(self, name: str) -> None:
         self.put(nb.LogicalRouter(uuid=row_uuid(f"router {name}"), name=name))
 
@@ -196,12 +205,15 @@ def compiled(northbound: Northbound) -> Engine:
     return engine
 
 
-def flow_lines(engine: Engine, *, shared: bool = False) -> Iterator[str]:
-    """Logical flows as "PLACE STAGE PRIORITY | MATCH | ACTIONS", those of single datapaths or those of scopes."""
+def flow_lines(engine: Engine, *, shared: bool = False, source: str = "") -> Iterator[str]:
+    """Logical flows as "PLACE STAGE PRIORITY | MATCH | ACTIONS", those of single datapaths or those of scopes.
+
+    With `source`, only those of one feature.
+    """
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
     groups = {f"port group {key}": row.name for key, row in engine.rows(nb.PortGroup).items()}
     for (place, *_), row in engine.rows(FLOWS).items():
         ours = "source" in row.external_ids and "stage-hint" not in row.external_ids
-        if ours == shared:
+        if ours == shared and source in ("", row.external_ids["source"]):
             where = groups.get(place.scope, place.scope) if isinstance(place, Scope) else names.get(place, place)
             yield f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}"

@@ -10,6 +10,7 @@
     nb lsp-set-enabled b disabled                    any ovn-nbctl command
     group pg a b                                     a port group; without ports: an empty one
     set as 10.0.0.1 10.0.0.2                         an address set
+    dns sw vm1.test="10.0.0.4 fd00::4" owned         names that a switch, or several (s1,s2), knows
     global default_acl_drop=true                     an option of NB_Global, for this case
 
     send a a.mac>b.mac ip a.ip>b.ip udp 1>2
@@ -148,6 +149,16 @@ class Runner:
         quoted = ",".join(f'"{address}"' for address in addresses)
         self.lab.nbctl("create", "Address_Set", f"name={name}", f"addresses=[{quoted}]")
         self.undo.append(("destroy", "Address_Set", name))
+        self.settled = False
+
+    def do_dns(self, step: Step) -> None:
+        _, switches, *pairs = step.words
+        records = [f'records:{name}="{value}"' for name, _, value in (pair.partition("=") for pair in pairs) if value]
+        ids = ["external_ids:ovn-owned=true"] if "owned" in pairs else []
+        row = self.lab.nbctl("create", "DNS", *records, *ids).strip()
+        for switch in switches.split(","):
+            self.lab.nbctl("add", "Logical_Switch", switch, "dns_records", row)
+        self.undo.append(("destroy", "DNS", row))
         self.settled = False
 
     def do_global(self, step: Step) -> None:

@@ -21,6 +21,7 @@ from ovine.northd import (
     config,
     datapaths,
     dhcp,
+    dns,
     flows,
     gaps,
     learned,
@@ -39,7 +40,7 @@ from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
 from ovine.projection import Target
 
-SHARED = (*port_security.SHARED, *switching.SHARED, *acl_shared.SHARED, *arp_nd.SHARED, *dhcp.SHARED)
+SHARED = (*port_security.SHARED, *switching.SHARED, *acl_shared.SHARED, *arp_nd.SHARED, *dhcp.SHARED, *dns.SHARED)
 
 RULES: tuple[Rule, ...] = (
     datapaths.ask_datapath_key,
@@ -64,6 +65,8 @@ RULES: tuple[Rule, ...] = (
     dhcp.option_definitions,
     dhcp.dhcpv4,
     dhcp.dhcpv6,
+    dns.dns,
+    dns.resolving,
     multicast.multicast_group,
     flows.datapath_group,
     flows.shared_flows(SHARED),
@@ -95,6 +98,7 @@ TARGETS: tuple[Target[Any], ...] = (
     *sets.TARGETS,
     *meters.TARGETS,
     *dhcp.TARGETS,
+    dns.TARGET,
     *rbac.TARGETS,
     *leftovers.TARGETS,
 )

@@ -48,7 +48,6 @@ GAPS = (
         lambda row: row.load_balancer or row.load_balancer_group,
         "load balancers are not compiled yet; their addresses do not answer",
     ),
-    Gap("dns", _SWITCH, lambda row: row.dns_records, "DNS records are not compiled yet; names are not resolved"),
     Gap(
         "forwarding_group",
         _SWITCH,

@@ -30,6 +30,7 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.Meter,
     nb.MeterBand,
     nb.DHCPOptions,
+    nb.DNS,
 )
 
 SB_INPUTS: tuple[type[Row], ...] = (

@@ -1,8 +1,9 @@
 """The cases of tests/cases/northd: a northbound in words, and the flows and failures that northd makes of it.
 
 In a file, `case:` begins a case and names what it shows; northbound commands follow (`support.northd`), then `---`,
-then what is expected: all flows that belong to single switches, or, after `shared`, all flows that belong to scopes;
-and `failure | TEXT` lines. Every flow is also read by the parser of the language.
+then what is expected: all flows that belong to single switches, or, after `shared`, all flows that belong to scopes
+(after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. Every flow is also read by the parser of the
+language.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ def check(case: Case) -> None:
     northbound = Northbound()
     northbound.apply(case.commands)
     engine = compiled(northbound)
-    shared = "shared" in case.expected
-    found = list(flow_lines(engine, shared=shared))
+    shared = [line for line in case.expected if line.split()[0] == "shared"]
+    found = list(flow_lines(engine, shared=bool(shared), source=" ".join(shared).removeprefix("shared").strip()))
     found += [f"failure | {failure.error.partition(': ')[2]}" for failure in engine.failures()]
-    assert sorted(found) == sorted(line for line in case.expected if line != "shared")
+    assert sorted(found) == sorted(line for line in case.expected if line not in shared)
     for row in engine.rows(FLOWS).values():
         parse_match(row.match)
         parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]

@@ -289,7 +289,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "logical_router": {},
         "qos": {"qos_rules": (row_uuid("qos"),)},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
-        "dns": {"dns_records": (row_uuid("dns"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "copp": {"copp": row_uuid("copp")},
         "multicast_snooping": {"other_config": StrMap({"mcast_snoop": "true"})},

@@ -10,6 +10,7 @@ from ovine.controller.services import (
     acl_log,
     dhcp4,
     dhcp6,
+    dns,
     fdb,
     mac_binding,
     neighbours,
@@ -22,6 +23,7 @@ from ovine.engine import Rule
 SERVICES: tuple[Service, ...] = (
     dhcp4.SERVICE,
     dhcp6.SERVICE,
+    dns.SERVICE,
     fdb.SERVICE,
     *mac_binding.SERVICES,
     *neighbours.SERVICES,
