@@ -10,44 +10,20 @@ Sources: ovn-sb(5), "actions"; ovs-actions(7). Tests: tests/cases/controller/act
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ovine import openflow as of
+from ovine.controller import action_choice, action_ecmp, action_nat
 from ovine.controller import tables as t
-from ovine.controller.environment import is_switch, port_key
+from ovine.controller.action_scope import Encoded, Encoder, Place, Scope, call, copy, flag_result
+from ovine.controller.environment import port_key
 from ovine.controller.services import Opcode, UnsupportedAction, Userdata, services
-from ovine.engine import Reader
 from ovine.language import actions as act
 from ovine.language import openflow_subfield
 from ovine.language.action_printer import format_actions
 from ovine.language.symbols import FIELDS, Subfield
-from ovine.model.base import Uuid
 from ovine.openflow.action_codec import encode_actions as openflow_bytes
-
-Encoded = tuple[of.Action, ...]
-Place = tuple[str, int, int]
-"""(field as in ovs-fields(7), lowest bit, number of bits)."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Where actions run: a table of a pipeline of a datapath. `meter_id` limits what goes to the controller."""
-
-    q: Reader
-    datapath: Uuid
-    pipeline: act.Pipeline
-    table: int
-    meter_id: int | None = None
-
-    def next_table(self) -> int:
-        """The OpenFlow table after this one."""
-        return t.logical_table(self.pipeline, self.table + 1)
-
-    def zone(self) -> Place:
-        """The conntrack zone of the packet: the port's in a switch, the router's DNAT zone in a router."""
-        return (t.ZONE if is_switch(self.q, self.datapath) else t.DNAT_ZONE, 0, 16)
 
 
 def encode(actions: Iterable[act.Action], scope: Scope) -> Encoded:
@@ -102,13 +78,9 @@ def _set(action: act.Set, scope: Scope) -> Encoded:
     return (of.SetField(name, value << offset, ones << offset),)
 
 
-def _copy(src: Place, dst: Place) -> of.Action:
-    return of.Move(src[0], src[1], dst[0], dst[1], dst[2])
-
-
 def _move(action: act.Move, scope: Scope) -> Encoded:
     del scope
-    return (_copy(openflow_subfield(action.src), openflow_subfield(action.dst)),)
+    return (copy(openflow_subfield(action.src), openflow_subfield(action.dst)),)
 
 
 def _exchange(action: act.Exchange, scope: Scope) -> Encoded:
@@ -147,7 +119,7 @@ def _reads(field: str, bits: int) -> Encoder:
 
     def encoder(action: Any, scope: Scope) -> Encoded:
         del scope
-        return (_copy((field, 0, bits), openflow_subfield(action.dst)),)
+        return (copy((field, 0, bits), openflow_subfield(action.dst)),)
 
     return encoder
 
@@ -185,11 +157,6 @@ def _ct_commit_block(action: act.CtCommitBlock, scope: Scope) -> Encoded:
     return _commit(scope.zone(), encode(action.actions, scope))
 
 
-def _ct_commit_nat(action: act.CtCommitNat, scope: Scope) -> Encoded:
-    del action
-    return (of.Ct(commit=True, zone=scope.zone(), table=scope.next_table(), actions=(of.Nat(),)),)
-
-
 def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
     if action.backends:
         raise UnsupportedAction(f"the action '{action.word}' with backends is not supported")
@@ -199,30 +166,14 @@ def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
 # --- subroutines ------------------------------------------------------------------------------------------------------
 
 
-def _call(arguments: Iterable[tuple[Subfield, str]], run: Encoded) -> Encoded:
-    """Runs actions that expect each argument as the whole of an OpenFlow field, which is as before afterwards."""
-    moved = [(openflow_subfield(given), (field, 0, given.width)) for given, field in arguments]
-    moved = [(given, place) for given, place in moved if given != place]
-    save = [of.Push(*place) for _, place in moved]
-    load = [of.Push(*given) for given, _ in moved] + [of.Pop(*place) for _, place in reversed(moved)]
-    return (*save, *load, *run, *(of.Pop(*place) for _, place in reversed(moved)))
-
-
-def _flag_result(arguments: Iterable[tuple[Subfield, str]], table: int, flag: int, dst: Subfield) -> Encoded:
-    """A call that answers with one bit of the flags."""
-    clear = of.SetField(t.FLAGS, 0, 1 << flag)
-    answer = _copy((t.FLAGS, flag, 1), openflow_subfield(dst))
-    return (clear, *_call(arguments, (of.Resubmit(table=table),)), answer)
-
-
 def _check_in_port_sec(action: act.CheckInPortSec, scope: Scope) -> Encoded:
     del scope
-    return _flag_result((), t.IN_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
+    return flag_result((), t.IN_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
 
 
 def _check_out_port_sec(action: act.CheckOutPortSec, scope: Scope) -> Encoded:
     del scope
-    return _flag_result((), t.OUT_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
+    return flag_result((), t.OUT_PORT_SEC, t.PORT_SEC_REFUSES, action.dst)
 
 
 def _get_fdb(action: act.GetFdb, scope: Scope) -> Encoded:
@@ -231,34 +182,34 @@ def _get_fdb(action: act.GetFdb, scope: Scope) -> Encoded:
     arguments = ((action.mac, "eth_dst"),)
     dst = openflow_subfield(action.dst)
     if dst == (t.OUTPORT, 0, 32):
-        return _call(arguments, find)
+        return call(arguments, find)
     outport = (t.OUTPORT, 0, 32)
-    return of.Push(*outport), *_call(arguments, find), _copy(outport, dst), of.Pop(*outport)
+    return of.Push(*outport), *call(arguments, find), copy(outport, dst), of.Pop(*outport)
 
 
 def _lookup_fdb(action: act.LookupFdb, scope: Scope) -> Encoded:
     del scope
     arguments = ((action.port, t.INPORT), (action.mac, "eth_src"))
-    return _flag_result(arguments, t.LOOKUP_FDB, t.LOOKUP_FDB_HIT, action.dst)
+    return flag_result(arguments, t.LOOKUP_FDB, t.LOOKUP_FDB_HIT, action.dst)
 
 
 def _get_mac(action: act.GetArp | act.GetNd, scope: Scope) -> Encoded:
     del scope
     run = (of.SetField("eth_dst", 0), of.Resubmit(table=t.GET_MAC))
-    return _call(((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip))), run)
+    return call(((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip))), run)
 
 
 def _lookup_mac(action: act.LookupArp | act.LookupNd, scope: Scope) -> Encoded:
     del scope
     arguments = ((action.port, t.INPORT), (action.ip, _ip_register(action.ip)), (action.mac, "eth_src"))
-    return _flag_result(arguments, t.LOOKUP_MAC, t.LOOKUP_MAC_HIT, action.dst)
+    return flag_result(arguments, t.LOOKUP_MAC, t.LOOKUP_MAC_HIT, action.dst)
 
 
 def _lookup_mac_ip(action: act.LookupArpIp | act.LookupNdIp, scope: Scope) -> Encoded:
     """The table that knows neighbours by address sets eth_dst, which must come back unharmed, and says that it did."""
     del scope
     arguments = ((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip)))
-    found = _flag_result(arguments, t.GET_MAC, t.LOOKUP_MAC_HIT, action.dst)
+    found = flag_result(arguments, t.GET_MAC, t.LOOKUP_MAC_HIT, action.dst)
     return of.Push("eth_dst", 0, 48), *found, of.Pop("eth_dst", 0, 48)
 
 
@@ -294,7 +245,7 @@ def _learn(opcode: Opcode) -> Encoder:
         arguments = [(action.port, t.INPORT), (action.mac, "eth_src")]
         if not isinstance(action, act.PutFdb):
             arguments.insert(1, (action.ip, _ip_register(action.ip)))
-        return _call(arguments, _service(opcode)(action, scope))
+        return call(arguments, _service(opcode)(action, scope))
 
     return encoder
 
@@ -317,9 +268,10 @@ def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
     return ()
 
 
-Encoder = Callable[[Any, Scope], Encoded]
-
 _ENCODERS: Final[dict[type[Any], Encoder]] = {
+    **action_nat.ENCODERS,
+    **action_ecmp.ENCODERS,
+    **action_choice.ENCODERS,
     act.Output: _output,
     act.Next: _next,
     act.Clone: _clone,
@@ -336,7 +288,6 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.CtClear: _ct_clear,
     act.CtCommit: _ct_commit,
     act.CtCommitBlock: _ct_commit_block,
-    act.CtCommitNat: _ct_commit_nat,
     act.CtLb: _ct_lb,
     act.CtNwDst: _reads("ct_nw_dst", 32),
     act.CtIp6Dst: _reads("ct_ipv6_dst", 128),

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ovine.controller import tables as t
-from ovine.controller.actions import Scope, encode
+from ovine.controller.action_scope import Scope
+from ovine.controller.bodies import body_of
 from ovine.controller.environment import HostEnvironment
-from ovine.controller.flows import FLOWS, Body, cookie_of
+from ovine.controller.flows import FLOWS, Body
 from ovine.controller.local import LOCAL_DATAPATHS
 from ovine.controller.members import datapath_flows
 from ovine.controller.placed import PLACED, PORT_TAG, Placed, concerns
@@ -54,7 +55,10 @@ def _compiled(q: Reader, row: sb.LogicalFlow, datapath: Uuid, datapath_key: int)
     if not matches:
         return
     table = t.logical_table(pipeline, row.table_id)
-    body = Body(encode(found.actions, Scope(q, datapath, pipeline, row.table_id)), cookie_of(row.uuid))
+    scope = Scope(q, datapath, pipeline, row.table_id, row.uuid)
+    body = body_of(scope, found.actions, row.controller_meter)
+    if body is None:
+        return
     metadata: Entry = (t.DATAPATH, datapath_key, None)
     for match in matches:
         yield from _flows_of(match, table, row.priority, metadata, body, row.uuid, datapath)

@@ -27,9 +27,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ovine.controller import tables as t
-from ovine.controller.actions import Scope, encode
+from ovine.controller.action_scope import Scope
+from ovine.controller.bodies import body_of
 from ovine.controller.environment import ADDRESS_SET_BY_NAME, HostEnvironment, is_switch, template
-from ovine.controller.flows import FLOWS, Body, cookie_of
+from ovine.controller.flows import FLOWS, Body
 from ovine.controller.members import MEMBERS_IN, USERS, Kind, Role, User, entries_of, with_member
 from ovine.controller.placed import PORT_TAG, LogicalFlowError, concerns, datapaths_of
 from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, Owner, conclusion
@@ -267,7 +268,10 @@ class Dimension(NamedTuple):
 def _planned(q: Reader, uuid: Uuid, row: Any, found: Plan) -> Iterator[Emit]:
     pipeline, datapath = pipeline_of(row), datapaths_of(q, uuid)[0]
     # All its datapaths are of a kind and the actions name no ports: one of them speaks for all.
-    body = Body(encode(found.actions, Scope(q, datapath, pipeline, row.table_id)), cookie_of(uuid))
+    scope = Scope(q, datapath, pipeline, row.table_id, uuid)
+    body = body_of(scope, found.actions, row.controller_meter)
+    if body is None:
+        return
     table = t.logical_table(pipeline, row.table_id)
     dimensions = [*_places(uuid, found), *(d for term in found.sets for d in _set_dimension(q, term))]
     metadata: tuple[Entry, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ovine.controller import (
     chassis,
+    demands,
     interest,
     local,
     logical,
@@ -20,6 +21,7 @@ from ovine.controller import (
     plans,
     services,
     sums,
+    switch_tables,
     tunnels,
     zones,
 )
@@ -43,13 +45,22 @@ RULES: Final[tuple[Rule, ...]] = (
     *members.RULES,
     *logical.RULES,
     *sums.RULES,
+    *demands.RULES,
+    *switch_tables.RULES,
     *chassis.RULES,
     *services.rules(),
 )
 TO_SOUTHBOUND: Final[tuple[Relation[Any, Any], ...]] = (chassis.PRESENCE, local.CLAIMS)
 TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (tunnels.TUNNELS, patches.PATCHES, zones.ZONES)
 """What leads to writes into the southbound, and (besides that) into the local database."""
-WATCHED: Final[tuple[Relation[Any, Any], ...]] = (FLOWS, interest.INTEREST, *TO_SOUTHBOUND, *TO_LOCAL)
+WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
+    FLOWS,
+    switch_tables.GROUPS,
+    switch_tables.METERS,
+    interest.INTEREST,
+    *TO_SOUTHBOUND,
+    *TO_LOCAL,
+)
 WRITTEN: Final[frozenset[type[Row]]] = frozenset(
     {sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.FDB, sb.MACBinding}
 )
@@ -75,7 +86,12 @@ INPUTS: Final[tuple[type[Any], ...]] = (
     *interest.CONDITIONAL,
 )
 """What the engine is fed with while it runs."""
-STICKY: Final[tuple[Sticky[Any], ...]] = (zones.ZONES, sums.CONJUNCTIONS)
+STICKY: Final[tuple[Sticky[Any], ...]] = (
+    zones.ZONES,
+    sums.CONJUNCTIONS,
+    switch_tables.GROUP_NUMBERS,
+    switch_tables.METER_NUMBERS,
+)
 
 
 def new_engine(startup: Startup) -> Engine:

@@ -35,6 +35,11 @@ LOOKUP_FDB: Final = 115
 IN_PORT_SEC: Final = 116
 IN_PORT_SEC_ND: Final = 117
 OUT_PORT_SEC: Final = 118
+ECMP_NEXT_HOP_MAC: Final = 119
+ECMP_NEXT_HOP: Final = 120
+
+LEARNED: Final = frozenset({ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP})
+"""Tables whose flows the switch makes itself, by `learn` actions. The controller leaves them to their timeouts."""
 
 
 class Table(NamedTuple):
@@ -62,6 +67,10 @@ TABLES: Final = (
     Table(IN_PORT_SEC, IN_PORT_SEC, "ingress port security", "(datapath, reg14, addresses) → reg10[12] = 1: refuse"),
     Table(IN_PORT_SEC_ND, IN_PORT_SEC_ND, "ingress port security of ARP and ND", "as before, for ARP and ND"),
     Table(OUT_PORT_SEC, OUT_PORT_SEC, "egress port security", "(datapath, reg15, addresses) → reg10[12] = 1: refuse"),
+    Table(
+        ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP_MAC, "ECMP next hop MAC", "learned: (datapath, eth_src, 5-tuple) → reg10[13]"
+    ),
+    Table(ECMP_NEXT_HOP, ECMP_NEXT_HOP, "ECMP next hop", "learned: (datapath, 5-tuple of the answers) → reg10[13]"),
 )
 
 # --- registers (ovn-architecture(7), "Architectural Physical Life Cycle of a Packet") --------------------------------
@@ -85,6 +94,7 @@ LOOKUP_MAC_HIT: Final = 6
 LOOKUP_FDB_HIT: Final = 8
 FROM_LOCALPORT: Final = 10
 PORT_SEC_REFUSES: Final = 12
+LOOKUP_ECMP_HIT: Final = 13
 TUNNEL_RX: Final = 16
 
 

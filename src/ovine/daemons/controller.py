@@ -30,6 +30,7 @@ from ovine.daemons.service import Context, DaemonSpec, run_daemon
 if TYPE_CHECKING:
     from ovine.controller.config import Config
     from ovine.controller.local import Claim
+    from ovine.controller.switch import Desired
     from ovine.engine import Engine, Failure
     from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
@@ -256,18 +257,24 @@ class Controller:
             await self._connect_southbound(now)
 
     def _follow_bridge(self, name: str) -> None:
-        from ovine.controller.flows import FLOWS
         from ovine.daemons.controller_link import SwitchLink
 
         target = f"unix:{self.context.paths.ovs_run}/{name}.mgmt"
         self.link = SwitchLink(
             target,
             self.log,
-            desired=lambda: self.engine.rows(FLOWS),
+            desired=self._desired,
             packet_in=self._packet_in,
             changed=self._wake_flows.set,
         )
         self._spawn("switch", self.link.run())
+
+    def _desired(self) -> Desired:
+        from ovine.controller.flows import FLOWS
+        from ovine.controller.switch import Desired
+        from ovine.controller.switch_tables import GROUPS, METERS
+
+        return Desired(self.engine.rows(FLOWS), self.engine.rows(GROUPS), self.engine.rows(METERS))
 
     async def _connect_southbound(self, settings: Config) -> None:
         """Leaves the old southbound database, if any, and turns to the one that the settings name."""
@@ -357,12 +364,16 @@ class Controller:
     async def _write_flows(self) -> None:
         """Brings the switch up to date, and then says what is installed."""
         from ovine.controller.flows import FLOWS
+        from ovine.controller.switch_tables import GROUPS, METERS
 
         await self._wake_flows.wait()
         self._wake_flows.clear()
         if self.link is None or not self._at_rest or not self._ever_settled:
             return
-        self.link.state.note(delta.key for delta in self.engine.take(FLOWS))
+        state = self.link.state
+        state.flows.note(delta.key for delta in self.engine.take(FLOWS))
+        state.groups.note(delta.key for delta in self.engine.take(GROUPS))
+        state.meters.note(delta.key for delta in self.engine.take(METERS))
         claims, nb_cfg = self._moment
         await self._flush_new_zones()
         if self.link.ready and await self.link.apply():
@@ -488,8 +499,11 @@ class Controller:
 
         found = rules.failures(self.engine)
         if self.link is not None:
-            for key, (body, error) in self.link.state.rejected.items():
+            state = self.link.state
+            for key, (body, error) in state.flows.rejected.items():
                 found.append(Failure("switch", flow_text(as_flow(key, body)), error))
+            for kind, held in (("group", state.groups), ("meter", state.meters)):
+                found += [Failure("switch", f"{kind} {n}: {body}", error) for n, (body, error) in held.rejected.items()]
         found += [Failure(name, "transaction", error) for name, error in sorted(self.writers_failed.items())]
         return found + self.services.failures()
 

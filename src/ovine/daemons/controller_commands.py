@@ -21,8 +21,8 @@ def register(commands: Commands, controller: Controller) -> None:
     texts: dict[str, Callable[[Controller], str]] = {
         "connection-status": _connection_status,
         "ct-zone-list": _zones,
-        "meter-table-list": lambda _: "",
-        "group-table-list": lambda _: "",
+        "meter-table-list": _meters,
+        "group-table-list": _groups,
         "debug/dump-local-bindings": _bindings,
         "debug/dump-related-ports": _related_ports,
         "debug/dump-local-datapaths": _datapaths,
@@ -103,6 +103,20 @@ def _zones(controller: Controller) -> str:
     return "".join(f"{name} {zone}\n" for name, zone in sorted(controller.engine.rows(ZONES).items()))
 
 
+def _groups(controller: Controller) -> str:
+    from ovine.controller.switch_tables import GROUPS
+    from ovine.openflow.text import group_text
+
+    return "".join(f"{group_text(group)}\n" for _, group in sorted(controller.engine.rows(GROUPS).items()))
+
+
+def _meters(controller: Controller) -> str:
+    from ovine.controller.switch_tables import METER_NUMBERS
+
+    limits = sorted((number, limit) for limit, number in controller.engine.rows(METER_NUMBERS).items())
+    return "".join(f"{number}: {limit.owner}\n" for number, limit in limits)
+
+
 def _bindings(controller: Controller) -> str:
     from ovine.controller.local import CLAIMS
     from ovine.model import vs
@@ -177,10 +191,10 @@ def _switch(controller: Controller) -> str:
     state = link.state
     counts = {
         "connected": "yes" if link.ready else "no",
-        "flows": len(state.actual),
+        "flows": len(state.flows.actual),
         "wanted": len(controller.engine.rows(FLOWS)),
-        "pending": len(state.pending),
-        "rejected": len(state.rejected),
+        "pending": len(state.flows.pending),
+        "rejected": len(state.flows.rejected) + len(state.groups.rejected) + len(state.meters.rejected),
         "sent": link.sent,
     }
     return "".join(f"{name}: {value}\n" for name, value in counts.items())

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from ovine.controller.flows import Body, FlowKey, as_flow
-from ovine.controller.switch import SwitchState, body_of
+from ovine.controller.flows import Body, as_flow
+from ovine.controller.switch import Desired, Plan, SwitchState, bodies
 from ovine.openflow import (
     OVN_GENEVE_TLV,
     CtFlushZone,
@@ -22,8 +22,12 @@ from ovine.openflow import (
     FlowMod,
     FlowStatsRequest,
     GroupDescRequest,
+    GroupEntry,
+    GroupMod,
     Message,
     MeterConfigRequest,
+    MeterEntry,
+    MeterMod,
     PacketIn,
     ProtocolError,
     SetAsync,
@@ -33,12 +37,15 @@ from ovine.openflow import (
     TlvTableRequest,
     encode,
 )
+from ovine.openflow.actions import REASON_NUMBERS
 from ovine.openflow.connection import Connection, RefusedError
 from ovine.openflow.session import Received, Refused
 from ovine.openflow.text import flow_text
 
 FIRST_RETRY, LAST_RETRY = 0.05, 1.0
 """Seconds between attempts to connect."""
+_WANTED = frozenset(number for reason, number in REASON_NUMBERS.items() if reason != "invalid_ttl")
+"""Reasons why packets come. Logical flows decide what becomes of a packet whose TTL ends; others are dropped."""
 
 
 class SwitchLink:
@@ -49,7 +56,7 @@ class SwitchLink:
         target: str,
         log: logging.Logger,
         *,
-        desired: Callable[[], Mapping[FlowKey, Body]],
+        desired: Callable[[], Desired],
         packet_in: Callable[[PacketIn], None],
         changed: Callable[[], None],
     ) -> None:
@@ -108,11 +115,11 @@ class SwitchLink:
         self.last_error = text
 
     async def _serve(self, connection: Connection) -> None:
-        await connection.send(SetPacketInFormat(2), SwitchConfig(0, 0xFFFF), SetAsync())
+        await connection.send(SetPacketInFormat(2), SwitchConfig(0, 0xFFFF), SetAsync(packet_in=_WANTED))
         await self._map_geneve_option(connection)
         await self._read(connection)
         self._connection, self.last_error = connection, None
-        self._log.info("%s: connected, %d flows", self.target, len(self.state.actual))
+        self._log.info("%s: connected, %d flows", self.target, len(self.state.flows.actual))
         self._changed()
         async for event in connection:
             if isinstance(event, Received) and isinstance(event.message, PacketIn):
@@ -156,12 +163,11 @@ class SwitchLink:
         while self.ready:
             connection = self._connection
             assert connection is not None
-            mods = self.state.plan(self._desired())
-            messages: list[Message] = [*mods.values(), *self.state.leftovers]
-            if not messages:
+            plan = self.state.plan(self._desired())
+            if not any(plan):
                 return True
             try:
-                await self._transact(connection, messages, mods)
+                await self._transact(connection, plan)
             except (OSError, ProtocolError) as error:
                 # What the switch holds is no longer known for certain: it is read back when the connection is back.
                 self._note_error(error)
@@ -169,56 +175,70 @@ class SwitchLink:
                 return False
         return False
 
-    async def _transact(self, connection: Connection, messages: list[Message], mods: Mapping[FlowKey, FlowMod]) -> None:
+    async def _transact(self, connection: Connection, plan: Plan) -> None:
         """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt."""
+        state = self.state
+        steps = (
+            (state.new_meters(plan), connection.perform),
+            (state.bundle(plan), connection.transact),
+            (state.old_meters(plan), connection.perform),
+        )
+        for messages, send in steps:
+            if messages and not await self._sent(messages, send):
+                return
+        self.sent += len(plan.flows)
+        state.done(plan)
+
+    async def _sent(self, messages: list[Message], send: Callable[[list[Message]], Awaitable[None]]) -> bool:
         try:
-            await connection.transact(messages)
+            await send(messages)
         except RefusedError as error:
-            self._refused(error, mods)
+            blamed = [self._reject(refusal.message, refusal.error.name) for refusal in error.refusals]
+            if not any(blamed):
+                raise ProtocolError(f"the switch refused a change without naming it: {error}") from error
         except EncodeError as error:
-            self._unencodable(error, mods)
+            blamed = [self._unencodable(message) for message in messages]
+            if not any(blamed):
+                raise ProtocolError(f"a change cannot be sent: {error}") from error
         else:
-            self.sent += len(mods)
-            self.state.done(mods)
+            return True
+        return False
 
-    def _refused(self, error: RefusedError, mods: Mapping[FlowKey, FlowMod]) -> None:
-        blamed = 0
-        for refusal in error.refusals:
-            if isinstance(refusal.message, FlowMod) and refusal.message.flow.key in mods:
-                self._reject(refusal.message.flow.key, refusal.message, refusal.error.name)
-                blamed += 1
-        if not blamed:
-            # A leftover group or meter: without it the rest must go on.
-            self._log.warning("%s: %s", self.target, error)
-            if not self.state.leftovers:
-                raise ProtocolError(f"the switch refused a change without naming a flow: {error}")
-            self.state.leftovers = []
+    def _unencodable(self, message: Message) -> bool:
+        try:
+            encode(message)
+        except EncodeError as fault:
+            return self._reject(message, str(fault))
+        return False
 
-    def _unencodable(self, error: EncodeError, mods: Mapping[FlowKey, FlowMod]) -> None:
-        found = False
-        for key, mod in mods.items():
-            try:
-                encode(mod)
-            except EncodeError as fault:
-                self._reject(key, mod, str(fault))
-                found = True
-        if not found:
-            raise ProtocolError(f"a change cannot be sent: {error}") from error
-
-    def _reject(self, key: FlowKey, mod: FlowMod, error: str) -> None:
-        self.state.reject(key, mod, error)
-        self._log.error("flow refused (%s): %s", error, mod.flow)
+    def _reject(self, message: Message | None, error: str) -> bool:
+        """Keeps what a message says out of the switch; False if it is none of ours."""
+        state = self.state
+        if isinstance(message, GroupMod | MeterMod) and message.command == "delete":
+            return False
+        if isinstance(message, FlowMod):
+            state.flows.reject(message.flow.key, Body(message.flow.actions, message.flow.cookie), error)
+        elif isinstance(message, GroupMod):
+            state.groups.reject(message.group.group_id, message.group, error)
+        elif isinstance(message, MeterMod):
+            state.meters.reject(message.meter.meter_id, message.meter, error)
+        else:
+            return False
+        self._log.error("refused (%s): %s", error, message)
+        return True
 
     async def audit(self) -> list[str]:
         """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""
         async with self._exclusive:
             if self._connection is None or not await self._apply():
                 return ["the switch is not connected"]
-            desired = dict(self._desired())
+            desired = self._desired()
+            wanted = {key: body for key, body in desired.flows.items() if key not in self.state.flows.rejected}
             described = await self._connection.multipart(FlowStatsRequest())
-        there = {found.flow.key: body_of(found.flow) for found in described}
-        wanted = {key: body for key, body in desired.items() if key not in self.state.rejected}
-        lines = [
+            lines = _others(await self._connection.multipart(GroupDescRequest()), desired.groups, "group")
+            lines += _others(await self._connection.multipart(MeterConfigRequest()), desired.meters, "meter")
+        there = bodies(found.flow for found in described)
+        lines += [
             f"missing in the switch: {flow_text(as_flow(key, wanted[key]))}" for key in wanted.keys() - there.keys()
         ]
         lines += [f"only in the switch: {flow_text(as_flow(key, there[key]))}" for key in there.keys() - wanted.keys()]
@@ -240,3 +260,10 @@ class SwitchLink:
     async def flush_zones(self, zones: list[int]) -> None:
         """Forgets the connections of zones that are given to somebody new."""
         await self.send(*(CtFlushZone(zone) for zone in zones))
+
+
+def _others(there: Sequence[GroupEntry] | Sequence[MeterEntry], wanted: Mapping[int, object], kind: str) -> list[str]:
+    """Where the groups or meters that the switch holds differ from what is desired."""
+    found = {entry.group_id if isinstance(entry, GroupEntry) else entry.meter_id: entry for entry in there}
+    different = [number for number in {*found, *wanted} if found.get(number) != wanted.get(number)]
+    return [f"{kind} {n} in the switch: {found.get(n)} instead of {wanted.get(n)}" for n in different]

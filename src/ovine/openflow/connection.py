@@ -209,6 +209,22 @@ class Connection:
             for xid in xids:
                 self._collecting.pop(xid, None)
 
+    async def perform(self, messages: Iterable[Message]) -> None:
+        """Send messages that a bundle cannot hold, such as meter-mods, and wait until the switch has done them.
+
+        RefusedError if it refuses any of them, with each refusal; the others have taken effect.
+        """
+        refusals: list[Refused] = []
+        xids = self._write(messages)
+        self._collecting.update(dict.fromkeys(xids, refusals))
+        try:
+            await self.barrier()
+        finally:
+            for xid in xids:
+                self._collecting.pop(xid, None)
+        if refusals:
+            raise RefusedError(refusals)
+
     async def _commit(self, commit: Message, refusals: list[Refused]) -> None:
         try:
             await self.request(commit)

@@ -10,12 +10,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from ovine.controller.config import Config
 from ovine.controller.flows import Body, FlowKey
+from ovine.controller.switch import Desired
+from ovine.controller.tables import ECMP_NEXT_HOP
 from ovine.controller.vswitch import plan
 from ovine.daemons.controller_link import SwitchLink
-from ovine.openflow import Group, Output, SetField, normalise
+from ovine.openflow import Band, Bucket, Group, GroupEntry, Meter, MeterEntry, Output, SetField, normalise
 from support.hosts import Host, host
 
 GOOD: FlowKey = (8, 1, ())
@@ -32,13 +35,15 @@ class Bench:
 
     host: Host
     desired: dict[FlowKey, Body] = field(default_factory=dict)
+    groups: dict[int, GroupEntry] = field(default_factory=dict)
+    meters: dict[int, MeterEntry] = field(default_factory=dict)
 
     async def __aenter__(self) -> Bench:
         await self.host.local.transact(plan(self.host.local.replica, Config("hv1", "host"), None))
         self.link = SwitchLink(
             f"unix:{self.host.directory}/br-int.mgmt",
             logging.getLogger("test"),
-            desired=lambda: self.desired,
+            desired=lambda: Desired(self.desired, self.groups, self.meters),
             packet_in=lambda _: None,
             changed=lambda: None,
         )
@@ -52,7 +57,9 @@ class Bench:
             await self.task
 
     async def want(self) -> None:
-        self.link.state.note(self.desired)
+        self.link.state.flows.note(self.desired)
+        self.link.state.groups.note(self.groups)
+        self.link.state.meters.note(self.meters)
         assert await self.link.apply()
 
 
@@ -76,8 +83,8 @@ async def test_a_flow_that_cannot_be_is_named_and_the_rest_is_installed(
 ) -> None:
     bench.desired = {GOOD: OUT, key: body, TUNNEL: Body((SetField("tun_metadata0", 5), Output(2)))}
     await bench.want()
-    assert set(bench.link.state.actual) == {GOOD, TUNNEL}
-    assert error in bench.link.state.rejected[key].error
+    assert set(bench.link.state.flows.actual) == {GOOD, TUNNEL}
+    assert error in bench.link.state.flows.rejected[key].error
     assert await bench.link.audit() == []
 
 
@@ -86,13 +93,13 @@ async def test_a_rejected_flow_is_tried_again_when_something_else_is_wanted_in_i
     await bench.want()
     bench.desired = {GOOD: OUT, BAD_ACTION: OUT}
     await bench.want()
-    assert not bench.link.state.rejected and set(bench.link.state.actual) == {GOOD, BAD_ACTION}
+    assert not bench.link.state.flows.rejected and set(bench.link.state.flows.actual) == {GOOD, BAD_ACTION}
 
 
 async def test_what_is_no_longer_wanted_goes_and_what_is_there_is_not_sent_again(bench: Bench) -> None:
     bench.desired = {GOOD: OUT, TUNNEL: OUT}
     await bench.want()
-    bench.link.state.note([TUNNEL])
+    bench.link.state.flows.note([TUNNEL])
     bench.desired = {GOOD: OUT}
     await bench.want()
     assert bench.link.sent == 3 and await bench.link.audit() == []
@@ -102,7 +109,7 @@ async def test_the_audit_tells_what_somebody_else_changed(bench: Bench) -> None:
     bench.desired = {GOOD: OUT}
     await bench.want()
     bench.desired = {GOOD: Body((Output(2),), 7), TUNNEL: OUT}
-    bench.link.state.actual = dict(bench.desired)
+    bench.link.state.flows.actual = dict(bench.desired)
     found = await bench.link.audit()
     assert [line.partition(":")[0] for line in found] == ["differs in the switch", "missing in the switch"]
 
@@ -117,3 +124,47 @@ async def test_reading_the_switch_back_mends_what_somebody_else_changed(bench: B
     await bench.link.reread()
     assert await bench.link.apply()
     assert await bench.link.audit() == []
+
+
+def _group(number: int, *outs: int) -> GroupEntry:
+    buckets = tuple(Bucket(n, (Output(out),)) for n, out in enumerate(outs))
+    return GroupEntry(number, "select", buckets, "dp_hash", 1 << 32)
+
+
+async def test_groups_and_meters_come_before_the_flows_that_use_them_and_go_behind_them(bench: Bench) -> None:
+    bench.groups, bench.meters = {5: _group(5, 1, 2)}, {6: MeterEntry(6, bands=(Band(1000),))}
+    bench.desired = {GOOD: Body((Meter(6), Group(5)))}
+    await bench.want()
+    assert not bench.link.state.flows.rejected and await bench.link.audit() == []
+    gone = [*bench.groups, *bench.meters]
+    bench.groups, bench.meters, bench.desired = {}, {}, {GOOD: OUT}
+    bench.link.state.groups.note(gone)
+    bench.link.state.meters.note(gone)
+    await bench.want()
+    assert await bench.link.audit() == [] and not bench.link.state.groups.actual
+
+
+async def test_groups_and_meters_are_read_back_and_kept(bench: Bench) -> None:
+    bench.groups, bench.meters = {5: _group(5, 1, 2)}, {6: MeterEntry(6, bands=(Band(1000),))}
+    await bench.want()
+    await bench.link.reread()
+    plan = bench.link.state.plan(Desired(bench.desired, bench.groups, bench.meters))
+    assert (plan.groups, plan.meters) == ({}, {})
+
+
+async def test_a_group_that_the_switch_refuses_is_named_and_the_rest_is_installed(bench: Bench) -> None:
+    bench.groups, bench.desired = {5: replace(_group(5), selection_method="nonsense")}, {GOOD: OUT}
+    await bench.want()
+    assert set(bench.link.state.groups.rejected) == {5} and set(bench.link.state.flows.actual) == {GOOD}
+
+
+async def test_flows_that_the_switch_learned_stay(bench: Bench) -> None:
+    bridge = f"unix:{bench.host.directory}/br-int.mgmt"
+    learned = f"table={ECMP_NEXT_HOP},priority=32768,idle_timeout=20,tcp,metadata=1 actions=drop"
+    subprocess.run(["ovs-ofctl", "-O", "OpenFlow15", "add-flow", bridge, learned], check=True)
+    await bench.link.reread()
+    bench.desired = {GOOD: OUT}
+    await bench.want()
+    assert await bench.link.audit() == []
+    shown = subprocess.run(["ovs-ofctl", "-O", "OpenFlow15", "dump-flows", bridge], check=True, capture_output=True)
+    assert f"table={ECMP_NEXT_HOP}," in shown.stdout.decode()
