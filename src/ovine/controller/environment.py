@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Final
 
 from ovine.controller.config import config
+from ovine.controller.ha import HA_TYPES
 from ovine.controller.local import CLAIMS, PORT_BY_NAME, chassis
 from ovine.engine import Index, Reader, query
 from ovine.model import sb
@@ -72,12 +73,12 @@ def port_group(q: Reader, name: str) -> tuple[str, ...] | None:
 
 @query
 def is_resident(q: Reader, name: str) -> bool:
-    """Whether a port is bound to this chassis."""
+    """Whether a port is bound to this chassis. What an active gateway serves ends with its claim."""
     for uuid in q.find(PORT_BY_NAME, name):
         if q.get(CLAIMS, uuid) is not None:
             return True
-        bound = q.row(sb.PortBinding, uuid).chassis
-        return bound is not None and bound == chassis(q)
+        row = q.row(sb.PortBinding, uuid)
+        return row.type not in HA_TYPES and row.chassis is not None and row.chassis == chassis(q)
     return False
 
 

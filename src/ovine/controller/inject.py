@@ -46,7 +46,7 @@ def described(engine: Engine, microflow: str) -> Fields:
     env = StaticEnvironment(
         address_sets={row.name: row.addresses for row in engine.rows(sb.AddressSet).values()},
         port_groups={row.name: row.ports for row in engine.rows(sb.PortGroup).values()},
-        port_keys={claim.logical_port: claim.ofport for claim in engine.rows(CLAIMS).values()},
+        port_keys={claim.logical_port: claim.ofport for claim in engine.rows(CLAIMS).values() if claim.ofport},
     )
     try:
         flows = compile_match(parse_match(microflow), env)

@@ -2,10 +2,14 @@
 
 Everything about local datapaths, ports that an interface here names or that are bound or reserved for us, and our own
 rows. Conditions follow the ports as they come and go. Small tables that are needed before their use is known
-(datapaths, chassis, encapsulations, address sets, port groups) are replicated whole; so are logical flows of datapath
-groups, which are few, since a flow that moves between groups must not be missing in between.
+(datapaths, chassis and their groups, encapsulations, address sets, port groups) are replicated whole; so are logical
+flows of datapath groups, which are few, since a flow that moves between groups must not be missing in between.
 
-Tests: tests/unit/controller/test_controller_local.py.
+The other end of a link is asked for by name, as its datapath is not known before. Ports of gateways are all
+replicated: what assigns them to a chassis is an option, and a condition on one key of a map is not one that the server
+can look up. A condition with `==` costs it the same however many there are.
+
+Tests: tests/unit/controller/test_controller_local.py, test_controller_reach.py.
 """
 
 from __future__ import annotations
@@ -14,7 +18,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ovine.controller.config import config
+from ovine.controller.ha import is_member
 from ovine.controller.local import INTERFACE_BY_ID, LOCAL_DATAPATHS, PORT_BY_NAME, chassis
+from ovine.controller.reach import LINKS, LINKS_TO_PEER
+from ovine.controller.residents import CHASSIS_OPTIONS
 from ovine.engine import Emit, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
@@ -30,6 +37,8 @@ WHOLE: Final[tuple[type[Row], ...]] = (
     sb.SBGlobal,
     sb.Chassis,
     sb.Encap,
+    sb.HAChassis,
+    sb.HAChassisGroup,
     sb.DatapathBinding,
     sb.LogicalDPGroup,
     sb.AddressSet,
@@ -68,6 +77,8 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     for table, column in (("Chassis_Private", "name"), ("Chassis_Template_Var", "chassis")):
         yield INTEREST((table, (column, "==", settings.chassis)), True)
     yield INTEREST(("Logical_Flow", GROUPED), True)
+    for kind in CHASSIS_OPTIONS:
+        yield INTEREST(("Port_Binding", ("type", "==", kind)), True)
     if own is not None:
         yield INTEREST(("Port_Binding", ("chassis", "==", own)), True)
         yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
@@ -80,10 +91,29 @@ def named_ports(q: Reader, name: str) -> Iterator[Emit]:
     A condition costs the server a look at every row of the table, so a further port of a local datapath must not need
     one.
     """
-    for uuid in q.find(PORT_BY_NAME, name):
-        if q.get(LOCAL_DATAPATHS, q.row(sb.PortBinding, uuid).datapath) is not None:
-            return
-    yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
+    if not _comes_anyway(q, name):
+        yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
+
+
+def _comes_anyway(q: Reader, name: str) -> bool:
+    return any(
+        q.get(LOCAL_DATAPATHS, q.row(sb.PortBinding, uuid).datapath) is not None for uuid in q.find(PORT_BY_NAME, name)
+    )
+
+
+@rule(over=LINKS_TO_PEER, writes=(INTEREST,))
+def other_ends(q: Reader, name: str) -> Iterator[Emit]:
+    """The ports to which links of local datapaths lead."""
+    ours = (q.row(LINKS, uuid).datapath for uuid in q.find(LINKS_TO_PEER, name))
+    if any(q.get(LOCAL_DATAPATHS, datapath) is not None for datapath in ours) and not _comes_anyway(q, name):
+        yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
+
+
+@rule(over=sb.HAChassisGroup, writes=(INTEREST,))
+def group_ports(q: Reader, group: Uuid) -> Iterator[Emit]:
+    """Ports of the groups that this chassis is in."""
+    if is_member(q, group):
+        yield INTEREST(("Port_Binding", ("ha_chassis_group", "==", group)), True)
 
 
 @rule(over=LOCAL_DATAPATHS, writes=(INTEREST,))
@@ -97,4 +127,4 @@ def datapath_rows(q: Reader, datapath: Uuid) -> Iterator[Emit]:
     yield INTEREST(("DNS", ("datapaths", "includes", (datapath,))), True)
 
 
-RULES = (our_rows, named_ports, datapath_rows)
+RULES = (our_rows, named_ports, other_ends, group_ports, datapath_rows)

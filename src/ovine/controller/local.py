@@ -1,8 +1,9 @@
-"""What is on this host: interfaces of the integration bridge, ports bound here, datapaths that therefore concern us.
+"""What is on this host: interfaces of the integration bridge, and the ports that they bind here.
 
 Terms. An *interface* belongs to the integration bridge and names a logical port by `external_ids:iface-id`. A port is
-*claimed* if it is this host's to serve: an interface names it, and it is not reserved for another chassis. A datapath
-is *local* if a port of it is claimed; only local datapaths have flows here.
+*claimed* if it is this host's to serve: an interface names it, and it is not reserved for another chassis. Ports that
+are bound without an interface are claimed by `ovine.controller.residents`. A datapath is *local* if a port of it is
+claimed, or if it can be reached from such a one (`ovine.controller.reach`); only local datapaths have flows here.
 
 A port that another chassis took over while our interface still exists is *yielded*: it is ours again only after it
 has been released there or plugged again here, so that two hosts with the same interface do not take it from each
@@ -42,6 +43,11 @@ CHASSIS_BY_NAME = Index(sb.Chassis, lambda chassis: (chassis.name,), "Chassis by
 LOCALNETS_OF_DATAPATH = Index(
     sb.PortBinding, lambda port: (port.datapath,) if port.type == "localnet" else (), "localnet ports by datapath"
 )
+PATCH_TYPES = frozenset({"patch", "l3gateway"})
+"""Port types that are one end of a link between two datapaths: everywhere, or on the chassis of a gateway router."""
+PATCHES_OF_DATAPATH = Index(
+    sb.PortBinding, lambda port: (port.datapath,) if port.type == "patch" else (), "patch ports by datapath"
+)
 SHARED_PORTS_OF_DATAPATH = Index(
     sb.PortBinding,
     lambda port: (port.datapath,) if port.type in ("localnet", "localport") else (),
@@ -71,11 +77,14 @@ class Plugged(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A port that is bound here, by name; `encap_ip` is the interface's wish for its tunnels."""
+    """A port that is bound here, by name. Gateways' ports have no interface.
+
+    `encap_ip` is the interface's wish for its tunnels.
+    """
 
     logical_port: str
-    interface: Uuid
-    ofport: int
+    interface: Uuid | None = None
+    ofport: int = 0
     encap_ip: str = ""
 
 
@@ -119,6 +128,13 @@ def plugged(q: Reader, logical_port: str) -> Plugged | None:
 
 
 @query
+def port_named(q: Reader, name: str) -> Uuid | None:
+    """The Port_Binding of this name, if this host has been told of it."""
+    found = q.find(PORT_BY_NAME, name)
+    return Uuid(found[0]) if found else None
+
+
+@query
 def chassis(q: Reader) -> Uuid | None:
     """Our row in the Chassis table."""
     settings = config(q)
@@ -141,34 +157,38 @@ def _reserved(port: Any) -> bool:
     return bool(port.options.get("requested-chassis", "").strip())
 
 
+@query
+def interface_claim(q: Reader, uuid: Uuid) -> Claim | None:
+    """The claim of a port with an interface here, if it is ours to serve."""
+    port = q.row(sb.PortBinding, uuid)
+    found = plugged(q, port.logical_port) if port.type in CLAIMED_TYPES and not port.parent_port else None
+    if found is None or not _may_bind(q, port):
+        return None
+    if not _reserved(port):
+        yielded = q.value(Yielded, port.logical_port)
+        if isinstance(yielded, Yielded) and yielded.interface == found.interface:
+            return None
+    interface = q.row(vs.Interface, found.interface)
+    return Claim(port.logical_port, found.interface, found.ofport, interface.external_ids.get("encap-ip", ""))
+
+
 @rule(over=sb.PortBinding, writes=(CLAIMS,))
 def claim(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """Ports with an interface here that are ours to serve."""
-    port = q.row(sb.PortBinding, uuid)
-    name, parent = port.logical_port, port.parent_port
+    parent = q.row(sb.PortBinding, uuid).parent_port
     if parent and plugged(q, parent) is not None:
+        name = q.row(sb.PortBinding, uuid).logical_port
         raise UnsupportedPort(f"port {name!r}: ports inside another one ({parent!r}) are not supported")
-    if port.type not in CLAIMED_TYPES or parent:
-        return
-    found = plugged(q, name)
-    if found is None or not _may_bind(q, port):
-        return
-    if not _reserved(port):
-        yielded = q.value(Yielded, name)
-        if isinstance(yielded, Yielded) and yielded.interface == found.interface:
-            return
-    interface = q.row(vs.Interface, found.interface)
-    encap_ip = interface.external_ids.get("encap-ip", "")
-    yield CLAIMS(uuid, Claim(name, found.interface, found.ofport, encap_ip))
+    found = interface_claim(q, uuid)
+    if found is not None:
+        yield CLAIMS(uuid, found)
 
 
-@rule(over=CLAIMS, writes=(LOCAL_DATAPATHS, CLAIMED_IN))
-def local_datapath(q: Reader, uuid: Uuid) -> Iterator[Emit]:
-    """Datapaths of claimed ports."""
+@rule(over=CLAIMS, writes=(CLAIMED_IN,))
+def claimed_in(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """The datapaths of claimed ports."""
     port = q.get(sb.PortBinding, uuid)
-    datapath = q.get(sb.DatapathBinding, port.datapath) if port is not None else None
-    if port is not None and datapath is not None:
-        yield LOCAL_DATAPATHS(port.datapath, datapath.tunnel_key)
+    if port is not None:
         yield CLAIMED_IN(uuid, port.datapath)
 
 
@@ -185,4 +205,4 @@ def localnet(q: Reader, datapath: Uuid) -> Uuid | None:
     return None
 
 
-RULES = (claim, local_datapath)
+RULES = (claim, claimed_in)

@@ -1,7 +1,8 @@
 """Multicast groups: one copy into each tunnel that leads to a member, and one to each member on this host.
 
-The remote host makes the copies for its own members, from the same group's key. Localports get copies only of what
-was sent on their own host: each host has one, and it must hear its own neighbours alone.
+The remote host makes the copies for its own members, from the same group's key. Localports and patch ports get copies
+only of what was sent on their own host, as every host has one: a localport must hear its own neighbours alone, and a
+router must not see a packet once for each host.
 
 A group may have thousands of members, most of them elsewhere or nowhere, and changes with each of them. So they are
 not gone through: the ports on this host, and the *homes* of a datapath (chassis where ports of it are bound), are
@@ -20,11 +21,13 @@ from ovine.controller.local import (
     CLAIMED_OF_DATAPATH,
     CLAIMS,
     LOCAL_DATAPATHS,
+    PATCHES_OF_DATAPATH,
     SHARED_PORTS_OF_DATAPATH,
     chassis,
     localnet,
 )
-from ovine.controller.physical import Place, place
+from ovine.controller.peers import is_patched
+from ovine.controller.physical import place
 from ovine.controller.tables import DATAPATH, LOCAL_OUTPUT, OUTPORT, REMOTE_OUTPUT
 from ovine.controller.tunnels import Exit, exit_to, wrap
 from ovine.engine import Emit, Index, Reader, Relation, rule
@@ -69,21 +72,25 @@ def group_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     members = frozenset(group.ports)
     candidates = (*q.find(CLAIMED_OF_DATAPATH, group.datapath), *q.find(SHARED_PORTS_OF_DATAPATH, group.datapath))
     here = [found for port in candidates if port in members and (found := place(q, port)) is not None]
-    neighbours = _copies([p for p in here if p.kind == "localport"], key)
-    away: list[Action] = [*neighbours]
+    gateways = [
+        q.row(sb.PortBinding, port).tunnel_key for port in candidates if port in members and is_patched(q, port)
+    ]
+    patches = [port for port in q.find(PATCHES_OF_DATAPATH, group.datapath) if port in members and is_patched(q, port)]
+    first = [p.key for p in here if p.kind == "localport"] + [q.row(sb.PortBinding, p).tunnel_key for p in patches]
+    away: list[Action] = [*_copies(first, key)]
     for kind, number in _exits(q, group.datapath, members):
         away += wrap(kind, number, datapath_key, key)
     if away:
         yield flow(REMOTE_OUTPUT, 100, to_group, (*away, Resubmit(table=LOCAL_OUTPUT)), uuid)
-    copies = _copies([p for p in here if p.kind != "localport"], key)
+    copies = _copies([p.key for p in here if p.kind != "localport"] + gateways, key)
     if copies:
         yield flow(LOCAL_OUTPUT, 100, to_group, copies, uuid)
 
 
-def _copies(places: list[Place], group_key: int) -> tuple[Action, ...]:
+def _copies(keys: list[int], group_key: int) -> tuple[Action, ...]:
     """Local output for each port in turn, by key; the group's own key is restored at the end."""
     actions: list[Action] = []
-    for key in sorted(p.key for p in places):
+    for key in sorted(keys):
         actions += [SetField(OUTPORT, key), Resubmit(table=LOCAL_OUTPUT)]
     return (*actions, SetField(OUTPORT, group_key)) if actions else ()
 

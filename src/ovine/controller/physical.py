@@ -1,10 +1,14 @@
 """Between OpenFlow ports and logical ports: where packets come in and go out, on this host and towards others.
 
 Every port of a local datapath is in one of four positions: *here* behind an interface (claimed ports, localports),
-*here* behind a patch port to a provider bridge (localnet), *elsewhere* behind a tunnel, or elsewhere on a network
-that has a localnet port here, by which it is reached. Ports in no position have no flows.
+*here* behind a patch port to a provider bridge (localnet, l2gateway), *elsewhere* behind a tunnel, or elsewhere on a
+network that has a localnet port here, by which it is reached. Ports in no position have no flows. An external port is
+always elsewhere, also for the chassis that answers for it: on the provider's network.
 
-Tests: tests/cases/controller/physical.txt, localnet.txt.
+Links between datapaths are the matter of `ovine.controller.peers`, redirection to gateways of
+`ovine.controller.redirect`.
+
+Tests: tests/cases/controller/physical.txt, localnet.txt, residents.txt.
 """
 
 from __future__ import annotations
@@ -49,14 +53,16 @@ from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Action, Entry, Output, Pop, PopVlan, Push, PushVlan, Resubmit, SetField
 
-NOT_YET: Final = frozenset(
-    {"patch", "l3gateway", "l2gateway", "vtep", "chassisredirect", "virtual", "external", "remote"}
-)
-"""Port types of routers, gateways and their like. They have no flows; `ovine/failures` names them."""
+NOT_YET: Final = frozenset({"vtep", "remote"})
+"""Port types of hardware gateways and other clouds. They have no flows; `ovine/failures` names them."""
+BOUND_TYPES: Final = frozenset({"", "l3gateway", "l2gateway", "external", "virtual"})
+"""Port types that are elsewhere if they are not here."""
+PROVIDER_TYPES: Final = frozenset({"localnet", "l2gateway"})
+"""Port types behind a patch port to a provider bridge."""
 
 
 class Place(NamedTuple):
-    """A port on this host: its key in its datapath, and how packets get to it. `tag` is a localnet's VLAN."""
+    """A port on this host: its key in its datapath, and how packets get to it. `tag` is the VLAN of a provider's."""
 
     datapath: Uuid
     datapath_key: int
@@ -77,7 +83,7 @@ def place(q: Reader, uuid: Uuid) -> Place | None:
     number = _ofport(q, uuid, port) if datapath_key is not None else None
     if datapath_key is None or number is None:
         return None
-    tag = port.tag if port.type == "localnet" else None
+    tag = port.tag if port.type in PROVIDER_TYPES else None
     return Place(port.datapath, datapath_key, port.tunnel_key, port.logical_port, port.type, number, tag or None)
 
 
@@ -88,7 +94,9 @@ def _ofport(q: Reader, uuid: Uuid, port: Any) -> int | None:
         behind = plugged(q, port.logical_port)
         return behind.ofport if behind is not None else None
     claim = q.get(CLAIMS, uuid)
-    return claim.ofport if claim is not None else None
+    if claim is not None and port.type == "l2gateway":
+        return _patch_ofport(q, port)
+    return claim.ofport or None if claim is not None else None
 
 
 def _patch_ofport(q: Reader, port: Any) -> int | None:
@@ -129,14 +137,15 @@ def port_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     here = place(q, uuid)
     if here is not None:
         yield from _here(q, uuid, here)
-    elif port.type == "":
+    elif port.type in BOUND_TYPES:
         yield from _elsewhere(q, uuid, port.datapath, datapath_key, port.tunnel_key)
 
 
 def _here(q: Reader, uuid: Uuid, here: Place) -> Iterator[Emit]:
     to_port: tuple[Entry, ...] = ((OUTPORT, here.key, None), (DATAPATH, here.datapath_key, None))
     zones = load_zones(q, here.datapath, here.name)
-    yield from _arrivals(uuid, here, zones)
+    for priority, match, actions in arrival(q, here):
+        yield flow(PHYSICAL_TO_LOGICAL, priority, match, actions, uuid)
     yield flow(LOCAL_OUTPUT, 100, to_port, (*zones, Resubmit(table=CHECK_LOOPBACK)), uuid)
     back = (*to_port, (INPORT, here.key, None), bit(FLAGS, LOOPBACK, 0))
     yield flow(CHECK_LOOPBACK, 100, back, (), uuid)
@@ -144,26 +153,29 @@ def _here(q: Reader, uuid: Uuid, here: Place) -> Iterator[Emit]:
         # What must stay on this host must not leave it by the provider's network either.
         for kept in (LOCAL_ONLY, FROM_LOCALPORT):
             yield flow(CHECK_LOOPBACK, 160, (*to_port, bit(FLAGS, kept)), (), uuid)
-    yield flow(LOGICAL_TO_PHYSICAL, 100, to_port, _departure(here), uuid)
+    yield flow(LOGICAL_TO_PHYSICAL, 100, to_port, departure(here), uuid)
 
 
-def _arrivals(uuid: Uuid, here: Place, zones: tuple[Action, ...]) -> Iterator[Emit]:
+def arrival(q: Reader, here: Place) -> Iterator[tuple[int, tuple[Entry, ...], tuple[Action, ...]]]:
+    """How packets of a port behind an OpenFlow port come in: priority, match, actions."""
     here_in: tuple[Entry, ...] = (("in_port", here.ofport, None),)
+    zones = load_zones(q, here.datapath, here.name)
     logical: tuple[Action, ...] = (*zones, SetField(DATAPATH, here.datapath_key), SetField(INPORT, here.key))
     if here.kind == "localport":
         logical = (*logical, SetField(FLAGS, 1 << FROM_LOCALPORT, 1 << FROM_LOCALPORT))
     enter = (*logical, Resubmit(table=LOG_INGRESS))
-    if here.kind != "localnet":
-        yield flow(PHYSICAL_TO_LOGICAL, 100, here_in, enter, uuid)
+    if here.kind not in PROVIDER_TYPES:
+        yield 100, here_in, enter
         return
     # A tag of this network goes; so does tag 0 of an untagged one, which only carries a priority.
     tagged = (*here_in, ("vlan_vid", 0x1000 | (here.tag or 0), None))
-    yield flow(PHYSICAL_TO_LOGICAL, 150, tagged, (PopVlan(), *enter), uuid)
+    yield 150, tagged, (PopVlan(), *enter)
     if here.tag is None:
-        yield flow(PHYSICAL_TO_LOGICAL, 100, here_in, enter, uuid)
+        yield 100, here_in, enter
 
 
-def _departure(here: Place) -> tuple[Action, ...]:
+def departure(here: Place) -> tuple[Action, ...]:
+    """How packets leave by an OpenFlow port; they are as before afterwards."""
     if here.tag is None:
         return (Output(here.ofport),)
     return PushVlan(0x8100), SetField("vlan_vid", 0x1000 | here.tag), Output(here.ofport), PopVlan()

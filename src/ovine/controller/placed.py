@@ -21,7 +21,7 @@ PLACED: Relation[Placed, bool] = Relation("logical flow in a local datapath")
 
 PORT_TAG: Final = "in_out_port"
 """The tag by which northd says that a flow's `inport` (ingress) or `outport` (egress) is this one port."""
-PLACED_TYPES: Final = frozenset({"", "localport", "localnet"})
+PLACED_TYPES: Final = frozenset({"", "localport", "localnet", "l2gateway"})
 """Port types whose packets enter and leave where `place` says."""
 
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ovine.controller import (
+    bfd,
     chassis,
+    chassis_macs,
     demands,
+    ha,
     interest,
     local,
     logical,
     members,
     multicast,
     patches,
+    peers,
     physical,
     placed,
     plans,
+    reach,
+    redirect,
+    residents,
     services,
     sums,
     switch_tables,
@@ -34,11 +41,18 @@ from ovine.ovsdb import Monitor
 
 RULES: Final[tuple[Rule, ...]] = (
     *local.RULES,
+    *ha.RULES,
+    *residents.RULES,
+    *reach.RULES,
     *zones.RULES,
     *interest.RULES,
     *tunnels.RULES,
+    *bfd.RULES,
     *patches.RULES,
     *physical.RULES,
+    *peers.RULES,
+    *redirect.RULES,
+    *chassis_macs.RULES,
     *multicast.RULES,
     *placed.RULES,
     *plans.RULES,
@@ -51,7 +65,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *services.rules(),
 )
 TO_SOUTHBOUND: Final[tuple[Relation[Any, Any], ...]] = (chassis.PRESENCE, local.CLAIMS)
-TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (tunnels.TUNNELS, patches.PATCHES, zones.ZONES)
+TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (tunnels.TUNNELS, bfd.BFD, patches.PATCHES, zones.ZONES)
 """What leads to writes into the southbound, and (besides that) into the local database."""
 WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
     FLOWS,
@@ -74,7 +88,7 @@ SWITCH_MONITORS: Final = (
         columns=("name", "ports", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),
     ),
     Monitor(vs.Port, columns=("name", "interfaces", "external_ids")),
-    Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport")),
+    Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport", "bfd", "bfd_status")),
 )
 """Not the columns that change by themselves all the time, such as statistics."""
 

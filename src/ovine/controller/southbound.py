@@ -37,7 +37,7 @@ def plan(replica: Replica, presence: Presence, claims: Mapping[Uuid, Claim], pro
             _bind(txn, replica, claimed, claim, ours, up=(uuid, claim) in progress.installed)
     for row in replica.index(sb.PortBinding, "chassis").find(ours):
         if row.uuid not in claims:
-            _release(txn, row)
+            _release(txn, replica, row)
     return txn
 
 
@@ -103,8 +103,14 @@ def _encap(replica: Replica, ours: Uuid, ip: str) -> Uuid | None:
     return None
 
 
-def _release(txn: Transaction, row: sb.PortBinding) -> None:
-    _update(txn, row, {"chassis": None, "encap": None} | ({"up": False} if row.up else {}))
+def _release(txn: Transaction, replica: Replica, row: sb.PortBinding) -> None:
+    wanted: dict[str, Any] = {"chassis": None, "encap": None} | ({"up": False} if row.up else {})
+    if row.type == "virtual" and row.virtual_parent is not None:
+        # Unless the address has moved to a port of another chassis, which will bind it, it is at no port.
+        parent = replica.index(sb.PortBinding, "logical_port").one(row.virtual_parent)
+        if parent is None or parent.chassis in (None, row.chassis):
+            wanted["virtual_parent"] = None
+    _update(txn, row, wanted)
 
 
 def own_chassis(replica: Replica, name: str) -> Uuid | None:
@@ -118,7 +124,7 @@ def leave(replica: Replica, name: str) -> Transaction:
     txn = Transaction()
     row = _named(replica, sb.Chassis, name)
     for port in replica.index(sb.PortBinding, "chassis").find(row.uuid) if row is not None else ():
-        _release(txn, port)
+        _release(txn, replica, port)
     for table in (sb.ChassisPrivate, sb.Chassis):
         found = _named(replica, table, name)
         if found is not None:

@@ -28,7 +28,7 @@ from ovine.controller.tables import (
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import sb, vs
 from ovine.model.base import StrMap, Uuid
-from ovine.openflow import Action, Move, Output, Resubmit, SetField
+from ovine.openflow import Action, Bundle, Move, Output, Resubmit, SetField
 
 CHASSIS_ID: Final = "ovn-chassis-id"
 FIRST_GROUP: Final = 0x8000
@@ -159,17 +159,22 @@ def exit_to(q: Reader, uuid: Uuid, encap: Uuid | None) -> Exit | None:
 
 def wrap(kind: str, number: int, datapath: int, outport: int) -> tuple[Action, ...]:
     """Sends a packet of a datapath, for a port or group, into a tunnel."""
+    return wrap_for(kind, datapath, outport, Output(number))
+
+
+def wrap_for(kind: str, datapath: int, outport: int, out: Output | Bundle) -> tuple[Action, ...]:
+    """As `wrap`, with any way to choose the tunnel among those of one type."""
     if kind == "vxlan":
-        return SetField("tun_id", vxlan_key(datapath, outport), 0xFFFFFF), Output(number)
+        return SetField("tun_id", vxlan_key(datapath, outport), 0xFFFFFF), out
     if kind == "stt":
         full = 0xFFFFFFFFFFFFFFFF
         ports = (Move(INPORT, 0, "tun_id", 40, 15),)
-        return SetField("tun_id", datapath | outport << 24, full), *ports, Output(number)
+        return SetField("tun_id", datapath | outport << 24, full), *ports, out
     return (
         SetField("tun_id", datapath, 0xFFFFFF),
         SetField("tun_metadata0", outport),
         Move(INPORT, 0, "tun_metadata0", 16, 15),
-        Output(number),
+        out,
     )
 
 

@@ -1,7 +1,7 @@
 """What this host writes into its Open_vSwitch database: bridge, tunnel and patch ports, zones, what is installed.
 
 Like the southbound plans, these are worked out anew from what should be and what is there. Ports of other programs
-are never touched: ours are known by `external_ids:ovn-chassis-id` and `ovn-localnet-port`.
+are never touched: ours are known by `external_ids:ovn-chassis-id`, `ovn-localnet-port` and `ovn-l2gateway-port`.
 
 Tests: tests/interop/controller/test_controller_plans.py.
 """
@@ -14,13 +14,14 @@ from itertools import count
 from typing import Any
 
 from ovine.controller.config import Config
-from ovine.controller.patches import LOCALNET_PORT, Patch
+from ovine.controller.patches import L2GATEWAY_PORT, LOCALNET_PORT, Patch
 from ovine.controller.tunnels import CHASSIS_ID, TunnelKey, parse_chassis_id
 from ovine.controller.zones import PREFIX
 from ovine.model import vs
 from ovine.model.base import StrMap, Uuid
 from ovine.ovsdb import Replica, Transaction
 
+NO_BFD = StrMap({"enable": "false"})
 INSTALLED = "ovn-installed"
 INSTALLED_AT = "ovn-installed-ts"
 
@@ -29,10 +30,11 @@ INSTALLED_AT = "ovn-installed-ts"
 class Wanted:
     """What the database should say; `installed` has the interfaces whose ports' flows are acknowledged, `now` is in ms.
 
-    `status` are further external_ids of the bridge.
+    `bfd` has the settings of the tunnels to some chassis, by name. `status` are further external_ids of the bridge.
     """
 
     tunnels: Mapping[TunnelKey, StrMap] = field(default_factory=dict)
+    bfd: Mapping[str, StrMap] = field(default_factory=dict)
     patches: Mapping[str, Patch] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
     claimed: Collection[Uuid] = ()
@@ -50,7 +52,7 @@ def plan(replica: Replica, config: Config, wanted: Wanted | None) -> Transaction
         return txn
     _settle_bridge(txn, bridge, config)
     if wanted is not None:
-        _tunnels(txn, replica, bridge, wanted.tunnels)
+        _tunnels(txn, replica, bridge, wanted)
         _patches(txn, replica, wanted.patches)
         _notes(txn, bridge, wanted)
         _installed(txn, replica, wanted)
@@ -94,15 +96,19 @@ def _settle_bridge(txn: Transaction, bridge: vs.Bridge, config: Config) -> None:
 # --- tunnels ----------------------------------------------------------------------------------------------------------
 
 
-def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapping[TunnelKey, StrMap]) -> None:
-    missing = dict(wanted)
-    for port, interface, key in _matched(list(_marked(replica, bridge, CHASSIS_ID)), wanted):
+def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Wanted) -> None:
+    missing = dict(wanted.tunnels)
+    for port, interface, key in _matched(list(_marked(replica, bridge, CHASSIS_ID)), wanted.tunnels):
         if key is None:
             txn.mutate(vs.Bridge, bridge.uuid, "ports", "delete", port.uuid)
             continue
         options = missing.pop(key)
-        if interface.options != options:
-            txn.update(vs.Interface, interface.uuid, options=options)
+        different: dict[str, Any] = {"options": options} if interface.options != options else {}
+        bfd = wanted.bfd.get(key.chassis, NO_BFD)
+        if interface.bfd != bfd and (bfd != NO_BFD or interface.bfd.get("enable") == "true"):
+            different["bfd"] = bfd
+        if different:
+            txn.update(vs.Interface, interface.uuid, **different)
         if port.external_ids.get(CHASSIS_ID) != key.text:
             txn.update(vs.Port, port.uuid, external_ids=StrMap({**port.external_ids, CHASSIS_ID: key.text}))
     if not missing:
@@ -110,7 +116,8 @@ def _tunnels(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapp
     names = _free_names(replica)
     for key, options in sorted(missing.items()):
         name = names(key.chassis)
-        _add_port(txn, bridge, name, key.type, options, StrMap({CHASSIS_ID: key.text}))
+        bfd = wanted.bfd.get(key.chassis, StrMap())
+        _add_port(txn, bridge, name, key.type, options, StrMap({CHASSIS_ID: key.text}), bfd)
 
 
 def _matched(
@@ -157,8 +164,16 @@ def _free_names(replica: Replica) -> Any:
     return name
 
 
-def _add_port(txn: Transaction, bridge: vs.Bridge, name: str, kind: str, options: StrMap, external_ids: StrMap) -> None:
-    interface = txn.insert(vs.Interface(name=name, type=kind, options=options))
+def _add_port(
+    txn: Transaction,
+    bridge: vs.Bridge,
+    name: str,
+    kind: str,
+    options: StrMap,
+    external_ids: StrMap,
+    bfd: StrMap = StrMap(),  # noqa: B008 (immutable)
+) -> None:
+    interface = txn.insert(vs.Interface(name=name, type=kind, options=options, bfd=bfd))
     port = txn.insert(vs.Port(name=name, interfaces=(interface,), external_ids=external_ids))
     txn.mutate(vs.Bridge, bridge.uuid, "ports", "insert", port)
 
@@ -170,9 +185,9 @@ def _patches(txn: Transaction, replica: Replica, wanted: Mapping[str, Patch]) ->
     missing = dict(wanted)
     by_name = {bridge.name: bridge for bridge in replica.rows(vs.Bridge).values()}
     for bridge in by_name.values():
-        for port, interface in _marked(replica, bridge, LOCALNET_PORT):
+        for port, interface in (*_marked(replica, bridge, LOCALNET_PORT), *_marked(replica, bridge, L2GATEWAY_PORT)):
             patch = missing.get(port.name)
-            if patch is None or patch.bridge != bridge.name:
+            if patch is None or patch.bridge != bridge.name or patch.mark not in port.external_ids:
                 txn.mutate(vs.Bridge, bridge.uuid, "ports", "delete", port.uuid)
                 continue
             del missing[port.name]
@@ -180,7 +195,7 @@ def _patches(txn: Transaction, replica: Replica, wanted: Mapping[str, Patch]) ->
             if interface.options != options:
                 txn.update(vs.Interface, interface.uuid, options=options)
     for name, patch in sorted(missing.items()):
-        marks = StrMap({LOCALNET_PORT: patch.logical_port})
+        marks = StrMap({patch.mark: patch.logical_port})
         if patch.bridge in by_name:
             _add_port(txn, by_name[patch.bridge], name, "patch", StrMap({"peer": patch.peer}), marks)
 
@@ -221,6 +236,6 @@ def leave(replica: Replica, config: Config) -> Transaction:
     txn = Transaction()
     bridge = replica.index(vs.Bridge, "name").one(config.bridge)
     if bridge is not None:
-        _tunnels(txn, replica, bridge, {})
+        _tunnels(txn, replica, bridge, Wanted())
         _installed(txn, replica, Wanted())
     return txn

@@ -1,5 +1,8 @@
 """Conntrack zones: a number for each local port, and two for each local datapath (DNAT and SNAT).
 
+A router may wish for its SNAT zone (`snat-ct-zone` in the datapath's external_ids), so that what else uses that zone on
+the host shares its connections; 0 is the zone that the kernel uses by itself.
+
 Zones are sticky: the number a name has in `external_ids:ct-zone-NAME` of the integration bridge stays with it over
 restarts, so that connections survive. Names are OVN's: the logical port, `DATAPATH_dnat`, `DATAPATH_snat`.
 
@@ -41,9 +44,19 @@ def claimed_port_zone(q: Reader, uuid: Uuid) -> Iterator[Emit]:
 def datapath_zones(q: Reader, datapath: Uuid) -> Iterator[Emit]:
     """Two for the datapath, and one for each of its ports that every host has."""
     yield ZONES.request(f"{datapath}_dnat")
-    yield ZONES.request(f"{datapath}_snat")
+    wish = snat_wish(q, datapath)
+    if wish != 0:
+        yield ZONES.request(f"{datapath}_snat", wanted=wish)
     for uuid in q.find(SHARED_PORTS_OF_DATAPATH, datapath):
         yield ZONES.request(q.row(sb.PortBinding, uuid).logical_port)
+
+
+@query
+def snat_wish(q: Reader, datapath: Uuid) -> int | None:
+    """The SNAT zone that a datapath asks for; None if it asks for none, or for one that cannot be."""
+    row = q.get(sb.DatapathBinding, datapath)
+    text = row.external_ids.get("snat-ct-zone", "") if row is not None else ""
+    return int(text) if text.isdecimal() and int(text) < 1 << 16 else None
 
 
 @query
@@ -52,10 +65,15 @@ def zone(q: Reader, name: str) -> int:
     return q.get(ZONES, name) or 0
 
 
+def load_datapath_zones(q: Reader, datapath: Uuid) -> tuple[Action, ...]:
+    """Sets the two zone registers of a datapath."""
+    dnat, snat = zone(q, f"{datapath}_dnat"), zone(q, f"{datapath}_snat")
+    return SetField(DNAT_ZONE, dnat), SetField(SNAT_ZONE, snat)
+
+
 def load_zones(q: Reader, datapath: Uuid, port: str) -> tuple[Action, ...]:
     """Sets the three zone registers for a packet at a port."""
-    dnat, snat = zone(q, f"{datapath}_dnat"), zone(q, f"{datapath}_snat")
-    return SetField(ZONE, zone(q, port)), SetField(DNAT_ZONE, dnat), SetField(SNAT_ZONE, snat)
+    return SetField(ZONE, zone(q, port)), *load_datapath_zones(q, datapath)
 
 
 RULES = (claimed_port_zone, datapath_zones)

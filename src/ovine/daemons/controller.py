@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovine.daemons import collector
@@ -200,7 +200,7 @@ class Controller:
                 self._feed(Yielded, name, None)
         elif old is not None and ours is not None and old.chassis == ours:
             claim = self.engine.rows(CLAIMS).get(new.uuid)
-            if claim is not None:
+            if claim is not None and claim.interface is not None:
                 self.log.info("port %s is now bound to another chassis", new.logical_port)
                 self._feed(Yielded, new.logical_port, Yielded(claim.interface))
 
@@ -439,6 +439,7 @@ class Controller:
         await self._send(self.local, txn, self._wake_local)
 
     def _wanted(self) -> Any:
+        from ovine.controller.bfd import BFD
         from ovine.controller.local import CLAIMS
         from ovine.controller.patches import PATCHES
         from ovine.controller.tunnels import TUNNELS
@@ -449,10 +450,11 @@ class Controller:
         status = {"ovn-nb-cfg": str(self.progress.nb_cfg), "ovn-nb-cfg-ts": str(self.progress.timestamp)}
         return Wanted(
             tunnels=self.engine.rows(TUNNELS),
+            bfd=self.engine.rows(BFD),
             patches=self.engine.rows(PATCHES),
             zones=self.engine.rows(ZONES),
-            claimed={claim.interface for claim in claims.values()},
-            installed={claim.interface for uuid, claim in self.progress.installed if claims.get(uuid) == claim},
+            claimed=_interfaces(claims.values()),
+            installed=_interfaces(claim for uuid, claim in self.progress.installed if claims.get(uuid) == claim),
             status=status if self.progress.nb_cfg else {},
             now=_now(),
         )
@@ -607,6 +609,10 @@ class _World:
     def now(self) -> float:
         """Seconds since the epoch."""
         return time.time()
+
+
+def _interfaces(claims: Iterable[Claim]) -> set[Uuid]:
+    return {claim.interface for claim in claims if claim.interface is not None}
 
 
 async def _forever(step: Callable[[], Awaitable[None]]) -> None:

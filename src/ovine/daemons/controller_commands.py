@@ -123,6 +123,8 @@ def _bindings(controller: Controller) -> str:
 
     lines = ["Local bindings:"]
     for claim in sorted(controller.engine.rows(CLAIMS).values()):
+        if claim.interface is None:
+            continue
         row = controller.local.replica.get(vs.Interface, claim.interface)
         interface = row.name if row is not None else "NULL"
         lines += [

@@ -6,6 +6,7 @@
 from ovine.openflow.actions import (
     PORTS,
     Action,
+    Bundle,
     CheckPktLarger,
     Clone,
     Conjunction,
@@ -127,6 +128,7 @@ __all__ = [
     "BarrierReply",
     "BarrierRequest",
     "Bucket",
+    "Bundle",
     "BundleAdd",
     "BundleControl",
     "CHECK_OVERLAP",

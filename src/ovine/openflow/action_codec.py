@@ -19,6 +19,7 @@ from typing import Any
 from ovine.openflow.actions import (
     REASON_NUMBERS,
     Action,
+    Bundle,
     CheckPktLarger,
     Clone,
     Conjunction,
@@ -343,6 +344,22 @@ def _read_sample(body: bytes) -> Action:
     return Sample(probability, collector, domain, point, None if port == 0xFFFF else port32(port), direction)
 
 
+_IN_PORT_HEADER = 0x00000002
+
+
+def _bundle(action: Bundle) -> bytes:
+    # Algorithm 0 is active_backup; the hash fields and basis of the other algorithm mean nothing to it.
+    head = struct.pack("!HHHIHHI4x", 0, 0, 0, _IN_PORT_HEADER, len(action.members), 0, 0)
+    return nicira(12, head + struct.pack(f"!{len(action.members)}H", *action.members))
+
+
+def _read_bundle(body: bytes) -> Action:
+    algorithm, fields, basis, kind, count = struct.unpack_from("!HHHIH", body)
+    if (algorithm, fields, basis, kind) != (0, 0, 0, _IN_PORT_HEADER):
+        return Raw(nicira(12, body))
+    return Bundle(struct.unpack_from(f"!{count}H", body, 22))
+
+
 ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Output: _output,
     PushVlan: lambda action: _standard(17, struct.pack("!H", action.ethertype)),
@@ -353,6 +370,7 @@ ENCODERS: dict[type, Callable[[Any], bytes]] = {
     SetField: lambda action: _standard(25, field_value(action.field, action.value, action.mask)),
     Move: _move,
     Meter: _u32(29, "meter_id"),
+    Bundle: _bundle,
     Note: lambda action: nicira(8, action.data),
     Resubmit: _resubmit,
     OutputReg: _output_reg,
@@ -386,6 +404,7 @@ _STANDARD_DECODERS: dict[int, Callable[[bytes], Action]] = {
 
 _NICIRA_DECODERS: dict[int, Callable[[bytes], Action]] = {
     8: Note,
+    12: _read_bundle,
     14: _read_resubmit(False),
     15: _read_output_reg,
     16: lambda body: decode_learn(body, False),

@@ -328,6 +328,19 @@ class Meter(msgspec.Struct, frozen=True, gc=False):
     meter_id: int
 
 
+class Bundle(msgspec.Struct, frozen=True, gc=False):
+    """Output to the first of `members`, OpenFlow ports of 16 bits, that is up; if none is, the packet is dropped.
+
+    Up includes what BFD says of a tunnel.  This is algorithm active_backup of `bundle` in ovs-actions(7).
+    """
+
+    members: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for port in self.members:
+            _in_range("port", port, 16)
+
+
 class DecTtl(msgspec.Struct, frozen=True, gc=False):
     """Decrement the IP TTL; at 0 the packet goes to the controller and processing stops."""
 
@@ -501,6 +514,7 @@ Action: TypeAlias = (
     | Clone
     | Group
     | Meter
+    | Bundle
     | DecTtl
     | PushVlan
     | PopVlan

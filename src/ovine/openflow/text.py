@@ -15,6 +15,7 @@ from typing import Any
 from ovine.openflow.actions import (
     PORT_NAMES,
     Action,
+    Bundle,
     CheckPktLarger,
     Clone,
     Conjunction,
@@ -230,6 +231,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     Clone: lambda a: f"clone({actions_text(a.actions)})",
     Group: lambda a: f"group:{a.group_id}",
     Meter: lambda a: f"meter:{a.meter_id}",
+    Bundle: lambda a: f"bundle(eth_src,0,active_backup,ofport,members:{','.join(map(str, a.members))})",
     DecTtl: lambda a: "dec_ttl",
     PushVlan: lambda a: f"push_vlan:{a.ethertype:#x}",
     PopVlan: lambda a: "pop_vlan",

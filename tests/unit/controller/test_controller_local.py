@@ -151,8 +151,8 @@ def test_a_mapped_localnet_port_of_a_local_datapath_wants_a_pair_of_patch_ports(
     assert world.wanted(PATCHES) == {}
     world.interface("a", 10)
     assert world.wanted(PATCHES) == {
-        "patch-br-int-to-net": ("br-int", "patch-net-to-br-int", "net"),
-        "patch-net-to-br-int": ("br-ex", "patch-br-int-to-net", "net"),
+        "patch-br-int-to-net": ("br-int", "patch-net-to-br-int", "net", "ovn-localnet-port"),
+        "patch-net-to-br-int": ("br-ex", "patch-br-int-to-net", "net", "ovn-localnet-port"),
     }
 
 
