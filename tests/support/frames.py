@@ -7,60 +7,53 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>53 dns a vm1.ovine.test
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 tcp 7000>80 S
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 sctp 7000>80 init
-    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 icmp 3/3 about udp 7001>7000
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 ttl 63 size 1400 udp 7000>7001
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 icmp 3/4 mtu 1400 about ip 10.0.0.2>10.0.0.1 udp 7001>7000
+    02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 icmp6 3/0 about ip6 fd00::2>fd00::9 ttl 1 udp 7001>7000
+    02:00:00:00:00:01>33:33:00:00:00:02 ip6 fe80::ff:fe00:1>ff02::2 rs 02:00:00:00:00:01
+    02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 ttl 255 udp 49152>3784 bfd up mine 1 yours 2
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
 
-TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. An ICMP error is `about` a packet
-that went the other way. `first` and `last` are the two fragments of a datagram.
+TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. `ttl` is the hop limit in IPv6,
+and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `size` counts the bytes of an IP
+packet from its first header on, and is said of large ones that are no ICMP errors. What an error is `about` may be
+written without `ip A>B`: then it went the other way. `first` and `last` are the two fragments of a datagram.
 
-`describe(build(text)) == text` for what `build` knows, but for what an ICMP error is about, and for the ports of a last
-fragment. DHCP replies, which `build` does not make, are described with their options in the order of their codes.
+`describe(build(text)) == text` for what `build` knows, but for what need not be said, the ports of a last fragment, and
+the numbers of BFD. What `build` does not make is described all the same: DHCP replies with their options in the order
+of their codes, and router advertisements.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections.abc import Sequence
 
 import dpkt
 from dpkt.ethernet import Ethernet, VLANtag8021Q
 
-from support.dns_frames import question, say_dns
+from support.dns_frames import question
+from support.frame_words import (
+    BFD_STATES,
+    MESSAGES4,
+    MESSAGES6,
+    SCTP_CHUNKS,
+    TCP_FLAGS,
+    ip_bytes,
+    mac_bytes,
+    mac_text,
+)
+from support.frames_said import bfd_discriminator, describe
 
-MESSAGES4 = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform"}
-MESSAGES6 = {1: "solicit", 2: "advertise", 3: "request", 4: "confirm", 7: "reply", 8: "release", 9: "decline"} | {
-    5: "renew",
-    6: "rebind",
-    11: "information-request",
-}
+__all__ = ["bfd_discriminator", "build", "describe", "ip_bytes", "mac_bytes", "mac_text"]
+
 XID = 0x0171E
 FIRST = 1000
 """The sequence number of each side's SYN."""
-TCP_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
-SCTP_CHUNKS = {1: "init", 2: "init-ack", 6: "abort"}
 FRAGMENT = 1200
 """Bytes in a first fragment: Open vSwitch's own connection tracker takes none that is smaller."""
 COOKIE = b"\x63\x82\x53\x63"
-
-
-def mac_bytes(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def mac_text(raw: bytes) -> str:
-    return raw.hex(":")
-
-
-def ip_bytes(text: str) -> bytes:
-    return ipaddress.ip_address(text).packed
-
-
-def ip_text(raw: bytes) -> str:
-    return str(ipaddress.ip_address(raw))
-
-
-# --- text to frame ------------------------------------------------------------------------------------------------
+DATA = b"ovine"
 
 
 def build(text: str) -> bytes:
@@ -91,48 +84,91 @@ def _arp(words: Sequence[str]) -> tuple[int, bytes]:
 
 
 def _ip(words: list[str]) -> tuple[int, bytes]:
-    source, _, destination = words[0].partition(">")
-    src, dst = ip_bytes(source), ip_bytes(destination)
-    part = words[1] if words[1] in ("first", "last") else ""
-    number, payload = _transport4(words[2:] if part else words[1:], src, dst)
+    src, dst, limit, size, words = _header(words)
+    part = words[0] if words[0] in ("first", "last") else ""
+    number, payload = _transport4(words[1:] if part else words, src, dst, max(0, size - 20))
     if part:
         payload += bytes(FRAGMENT)
         payload = payload[:FRAGMENT] if part == "first" else payload[FRAGMENT:]
-    return 0x0800, _packet4(src, dst, number, payload, {"first": 0x2000, "last": FRAGMENT // 8}.get(part, 0))
+    fragment = {"first": 0x2000, "last": FRAGMENT // 8}.get(part, 0)
+    return 0x0800, _packet4(src, dst, number, payload, limit, fragment)
 
 
-def _packet4(src: bytes, dst: bytes, number: int, payload: bytes, fragment: int = 0) -> bytes:
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, fragment, 64, number, 0) + src + dst
+def _header(words: list[str]) -> tuple[bytes, bytes, int, int, list[str]]:
+    """Of `A>B [ttl N] [size N] REST…`: addresses, hop limit, size or 0, and the rest."""
+    source, _, destination = words[0].partition(">")
+    numbers = {"ttl": 64, "size": 0}
+    rest = words[1:]
+    while rest[0] in numbers:
+        numbers[rest[0]] = int(rest[1])
+        rest = rest[2:]
+    return ip_bytes(source), ip_bytes(destination), numbers["ttl"], numbers["size"], rest
+
+
+def _packet4(src: bytes, dst: bytes, number: int, payload: bytes, limit: int = 64, fragment: int = 0) -> bytes:
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, fragment, limit, number, 0) + src + dst
     return header[:10] + struct.pack("!H", dpkt.in_cksum(header)) + header[12:] + payload
 
 
 def _ip6(words: list[str]) -> tuple[int, bytes]:
-    source, _, destination = words[0].partition(">")
-    src, dst = ip_bytes(source), ip_bytes(destination)
-    number, payload, limit = _transport6(words[1:], src, dst)
-    return 0x86DD, _packet6(src, dst, number, payload, limit)
+    src, dst, limit, size, words = _header(words)
+    number, payload = _transport6(words, src, dst, max(0, size - 40))
+    return 0x86DD, _packet6(src, dst, number, payload, 255 if words[0] in ("ns", "na", "rs") else limit)
 
 
 def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int) -> bytes:
     return struct.pack("!IHBB", 6 << 28, len(payload), number, limit) + src + dst + payload
 
 
-def _transport4(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes]:
+def _padded(head: int, size: int) -> bytes:
+    """Data behind a header of `head` bytes, so that both have `size` bytes; without a size, little."""
+    return bytes(size - head) if size else DATA
+
+
+def _transport4(words: list[str], src: bytes, dst: bytes, size: int = 0) -> tuple[int, bytes]:
+    """Protocol and payload of `size` bytes; 0: as many as it takes."""
     match words:
         case ["udp", ports, *rest]:
-            data = _datagram(rest)
-            return 17, _udp(ports, data)
+            return 17, _udp(ports, _datagram(rest, size))
         case ["tcp", ports, flags]:
             pseudo = src + dst + struct.pack("!HH", 6, 20)
             return 6, _tcp(pseudo, ports, flags)
         case ["sctp", ports, chunk]:
             return 132, _sctp(ports, chunk)
+        case ["proto", number]:
+            return int(number), DATA
         case ["icmp", "echo" | "reply" as kind]:
-            return 1, _icmp(struct.pack("!BBHHH", 8 if kind == "echo" else 0, 0, 0, 7, 1) + b"ovine")
+            return 1, _icmp(struct.pack("!BBHHH", 8 if kind == "echo" else 0, 0, 0, 7, 1) + _padded(8, size))
+        case ["icmp", kind, "mtu", mtu, "about", *inner]:
+            return 1, _icmp(struct.pack("!BBHI", *_kind(kind), 0, int(mtu)) + _about4(inner, src, dst))
         case ["icmp", kind, "about", *inner]:
-            number, payload = _transport4(inner, dst, src)
-            return 1, _icmp(struct.pack("!BBHI", *_kind(kind), 0, 0) + _packet4(dst, src, number, payload))
+            return 1, _icmp(struct.pack("!BBHI", *_kind(kind), 0, 0) + _about4(inner, src, dst))
     raise ValueError(f"what is {' '.join(words)!r} over IPv4?")
+
+
+def _datagram(words: list[str], size: int) -> bytes:
+    """What is in a UDP datagram of `size` bytes with its header."""
+    maker = {"dhcp": _dhcp4, "dhcp6": _dhcp6, "dns": question, "bfd": _bfd}.get(words[0]) if words else None
+    return maker(words[1:]) if maker is not None else _padded(8, size)
+
+
+def _bfd(words: list[str]) -> bytes:
+    """`bfd STATE mine N yours N`: at most a packet a second, and no hurry to miss one (RFC 5880 §4.1)."""
+    state, _, mine, _, yours = words
+    bits = BFD_STATES.index(state) << 6
+    return struct.pack("!BBBBIIIII", 0x20, bits, 255, 24, int(mine), int(yours), 10**6, 10**6, 0)
+
+
+def _about4(words: list[str], src: bytes, dst: bytes) -> bytes:
+    if words[0] == "ip":
+        return _ip(words[1:])[1]
+    return _packet4(dst, src, *_transport4(words, dst, src))
+
+
+def _about6(words: list[str], src: bytes, dst: bytes) -> bytes:
+    if words[0] == "ip6":
+        return _ip6(words[1:])[1]
+    return _packet6(dst, src, *_transport6(words, dst, src), 64)
 
 
 def _kind(text: str) -> tuple[int, int]:
@@ -171,35 +207,35 @@ def _crc32c(data: bytes) -> int:
     return value ^ 0xFFFFFFFF
 
 
-def _transport6(words: list[str], src: bytes, dst: bytes) -> tuple[int, bytes, int]:
+def _transport6(words: list[str], src: bytes, dst: bytes, size: int = 0) -> tuple[int, bytes]:
     match words:
         case ["udp", ports, *rest]:
-            data = _datagram(rest)
-            return 17, _checked(17, src, dst, _udp(ports, data), 6), 64
+            return 17, _checked(17, src, dst, _udp(ports, _datagram(rest, size)), 6)
         case ["tcp", ports, flags]:
-            return 6, _tcp(src + dst + struct.pack("!II", 20, 6), ports, flags), 64
+            return 6, _tcp(src + dst + struct.pack("!II", 20, 6), ports, flags)
         case ["sctp", ports, chunk]:
-            return 132, _sctp(ports, chunk), 64
+            return 132, _sctp(ports, chunk)
+        case ["proto", number]:
+            return int(number), DATA
         case ["icmp6", "echo" | "reply" as kind]:
-            body = struct.pack("!BBHHH", 128 if kind == "echo" else 129, 0, 0, 7, 1) + b"ovine"
-            return 58, _checked(58, src, dst, body, 2), 64
+            body = struct.pack("!BBHHH", 128 if kind == "echo" else 129, 0, 0, 7, 1) + _padded(8, size)
+        case ["icmp6", kind, "mtu", mtu, "about", *inner]:
+            body = struct.pack("!BBHI", *_kind(kind), 0, int(mtu)) + _about6(inner, src, dst)
         case ["icmp6", kind, "about", *inner]:
-            number, payload, limit = _transport6(inner, dst, src)
-            body = struct.pack("!BBHI", *_kind(kind), 0, 0) + _packet6(dst, src, number, payload, limit)
-            return 58, _checked(58, src, dst, body, 2), 64
+            body = struct.pack("!BBHI", *_kind(kind), 0, 0) + _about6(inner, src, dst)
+        case ["rs", *link]:
+            body = b"\x85" + bytes(7) + _link_option(1, link)
         case ["ns", target, *link]:
-            option = b"\x01\x01" + mac_bytes(link[0]) if link else b""
-            return 58, _checked(58, src, dst, b"\x87\0\0\0\0\0\0\0" + ip_bytes(target) + option, 2), 255
-        case ["na", flags, target, link]:
-            head = struct.pack("!BBHI", 0x88, 0, 0, int(flags, 16) << 24)
-            return 58, _checked(58, src, dst, head + ip_bytes(target) + b"\x02\x01" + mac_bytes(link), 2), 255
-    raise ValueError(f"what is {' '.join(words)!r} over IPv6?")
+            body = b"\x87" + bytes(7) + ip_bytes(target) + _link_option(1, link)
+        case ["na", flags, target, *link]:
+            body = struct.pack("!BBHI", 0x88, 0, 0, int(flags, 16) << 24) + ip_bytes(target) + _link_option(2, link)
+        case _:
+            raise ValueError(f"what is {' '.join(words)!r} over IPv6?")
+    return 58, _checked(58, src, dst, body, 2)
 
 
-def _datagram(words: list[str]) -> bytes:
-    """What is in a UDP datagram."""
-    maker = {"dhcp": _dhcp4, "dhcp6": _dhcp6, "dns": question}.get(words[0]) if words else None
-    return maker(words[1:]) if maker is not None else b"ovine"
+def _link_option(code: int, link: list[str]) -> bytes:
+    return bytes([code, 1]) + mac_bytes(link[0]) if link else b""
 
 
 def _udp(ports: str, data: bytes) -> bytes:
@@ -245,125 +281,3 @@ def _option6(code: int, data: bytes) -> bytes:
 
 
 _PAYLOADS = {"arp": _arp, "ip": _ip, "ip6": _ip6}
-
-
-# --- frame to text ------------------------------------------------------------------------------------------------
-
-
-def describe(frame: bytes) -> str:
-    """A frame's description."""
-    words = [f"{mac_text(frame[6:12])}>{mac_text(frame[:6])}"]
-    kind, payload = struct.unpack("!H", frame[12:14])[0], frame[14:]
-    if kind == 0x8100:
-        words.append(f"vlan {struct.unpack('!H', payload[:2])[0] & 0xFFF}")
-        kind, payload = struct.unpack("!H", payload[2:4])[0], payload[4:]
-    describer = {0x0806: _say_arp, 0x0800: _say_ip, 0x86DD: _say_ip6}.get(kind)
-    words.append(describer(payload) if describer else f"type 0x{kind:04x}")
-    return " ".join(words)
-
-
-def _say_arp(raw: bytes) -> str:
-    op = struct.unpack("!H", raw[6:8])[0]
-    sender = f"{mac_text(raw[8:14])}/{ip_text(raw[14:18])}"
-    target = f"{mac_text(raw[18:24])}/{ip_text(raw[24:28])}"
-    return f"arp {'request' if op == 1 else 'reply'} {sender}>{target}"
-
-
-def _say_ip(raw: bytes) -> str:
-    length = (raw[0] & 15) * 4
-    body = raw[length : struct.unpack("!H", raw[2:4])[0]]
-    words = f"ip {ip_text(raw[12:16])}>{ip_text(raw[16:20])}"
-    fragment = struct.unpack("!H", raw[6:8])[0]
-    if fragment & 0x1FFF:
-        return f"{words} last proto {raw[9]}"
-    words += " first" if fragment & 0x2000 else ""
-    if raw[9] == 17:
-        ports = struct.unpack("!HH", body[:4])
-        said = f"{words} udp {ports[0]}>{ports[1]}"
-        if 53 in ports:
-            return f"{said} {say_dns(body[8:])}".rstrip()
-        return f"{said} {_say_dhcp4(body[8:])}" if set(ports) & {67, 68} else said
-    if raw[9] == 1:
-        known = {8: "echo", 0: "reply"}.get(body[0])
-        return f"{words} icmp {known or f'{body[0]}/{body[1]}'}"
-    return f"{words} {_say_connection(raw[9], body)}"
-
-
-def _say_connection(number: int, body: bytes) -> str:
-    """TCP and SCTP, and others by number."""
-    if number == 6:
-        flags = "".join(letter for letter, bit in TCP_FLAGS.items() if body[13] & bit)
-        return f"tcp {_say_ports(body)} {flags}"
-    if number == 132:
-        return f"sctp {_say_ports(body)} {SCTP_CHUNKS.get(body[12], body[12])}"
-    return f"proto {number}"
-
-
-def _say_ports(body: bytes) -> str:
-    return "{}>{}".format(*struct.unpack("!HH", body[:4]))
-
-
-def _say_dhcp4(raw: bytes) -> str:
-    options: dict[int, bytes] = {}
-    rest = raw[240:]
-    while rest and rest[0] != 255:
-        if rest[0] == 0:
-            rest = rest[1:]
-            continue
-        options[rest[0]] = rest[2 : 2 + rest[1]]
-        rest = rest[2 + rest[1] :]
-    kind = MESSAGES4.get(options.get(53, b"\0")[0], "?")
-    if raw[0] == 1:
-        return f"dhcp {kind}"
-    shown = " ".join(f"{code}={_say_option4(code, value)}" for code, value in sorted(options.items()) if code != 53)
-    return f"dhcp {kind} yiaddr {ip_text(raw[16:20])} {shown}".rstrip()
-
-
-def _say_option4(code: int, value: bytes) -> str:
-    if code in (1, 3, 6, 54) and len(value) % 4 == 0:
-        return ",".join(ip_text(value[n : n + 4]) for n in range(0, len(value), 4))
-    if code in (26, 51, 58, 59):
-        return str(int.from_bytes(value, "big"))
-    return value.decode() if code in (12, 15, 66, 67) else value.hex()
-
-
-def _say_ip6(raw: bytes) -> str:
-    body = raw[40 : 40 + struct.unpack("!H", raw[4:6])[0]]
-    words = f"ip6 {ip_text(raw[8:24])}>{ip_text(raw[24:40])}"
-    if raw[6] == 17:
-        ports = struct.unpack("!HH", body[:4])
-        said = f"{words} udp {ports[0]}>{ports[1]}"
-        if 53 in ports:
-            return f"{said} {say_dns(body[8:])}".rstrip()
-        return f"{said} {_say_dhcp6(body[8:])}" if set(ports) & {546, 547} else said
-    if raw[6] == 58 and body[0] == 135:
-        link = f" {mac_text(body[26:32])}" if len(body) >= 32 else ""
-        return f"{words} ns {ip_text(body[8:24])}{link}"
-    if raw[6] == 58 and body[0] == 136:
-        return f"{words} na {body[4]:x} {ip_text(body[8:24])} {mac_text(body[26:32])}"
-    if raw[6] == 58:
-        return f"{words} icmp6 {({128: 'echo', 129: 'reply'}).get(body[0], body[0])}"
-    return f"{words} {_say_connection(raw[6], body)}"
-
-
-def _say_dhcp6(raw: bytes) -> str:
-    options = dict(_options6(raw[4:]))
-    words = [f"dhcp6 {MESSAGES6.get(raw[0], '?')}"]
-    if raw[0] not in (2, 7):
-        return words[0]
-    if 3 in options:
-        inner = dict(_options6(options[3][12:]))
-        words.append(f"addr {ip_text(inner[5][:16])}" if 5 in inner else "addr none")
-    if 23 in options:
-        servers = [ip_text(options[23][n : n + 16]) for n in range(0, len(options[23]), 16)]
-        words.append(f"dns {','.join(servers)}")
-    return " ".join(words)
-
-
-def _options6(raw: bytes) -> list[tuple[int, bytes]]:
-    found = []
-    while len(raw) >= 4:
-        code, length = struct.unpack("!HH", raw[:4])
-        found.append((code, raw[4 : 4 + length]))
-        raw = raw[4 + length :]
-    return found

@@ -1,30 +1,32 @@
 """Packet cases: text files that say which frames go in where, and which come out where.
 
     # What the case claims.
-    dhcp4 opts 10.0.0.0/24 server_id=10.0.0.254 server_mac=02:00:00:00:00:fe lease_time=3600
-    switch sw                                        nb ls-add sw
-    port a h1 sw 02:00:00:00:00:01 10.0.0.1 dhcp4=opts
+    switch sw                                        what is in the northbound: see `support.case_network`
+    router r
+    join r sw 02:00:00:00:00:fe 10.0.0.254/24
+    port a h1 sw 02:00:00:00:00:01 10.0.0.1
     port b h2 sw 02:00:00:00:00:02 10.0.0.2 open     without port security
     port c h2 sw 02:00:00:00:00:03 unknown           also takes what no other port's addresses match
-    outside x vlan 101                               a machine on the provider network
-    nb lsp-set-enabled b disabled                    any ovn-nbctl command
-    group pg a b                                     a port group; without ports: an empty one
-    set as 10.0.0.1 10.0.0.2                         an address set
-    dns sw vm1.test="10.0.0.4 fd00::4" owned         names that a switch, or several (s1,s2), knows
-    global default_acl_drop=true                     an option of NB_Global, for this case
+    outside x vlan 101 02:00:00:00:00:09 192.0.2.9   a machine on the provider network; all but its name may be left out
 
     send a a.mac>b.mac ip a.ip>b.ip udp 1>2
       b same                                         b sees this very frame, and nobody else sees anything
+      b|c same                                       one of the two sees it
     until a a.mac>c.mac ip a.ip>10.0.0.9 udp 1>2     sends again until what is seen is what is expected
       c same
+    until a a.mac>c.mac ip a.ip>10.0.0.{1..9} udp 1>2   the same, with another number each time
+    hear                                             what comes by itself, beside other things
+      x r-sw.mac>*
+    bfd x up r-ext.mac r-ext.ip                      x takes its part in a neighbour's BFD session, until that is up
 
-`PORT.mac`, `PORT.ip` and `PORT.ip6` stand for a port's addresses; a frame is written as `support.frames` has it, and an
-expected one may hold `*`. Hosts are h1, h2 …
+A frame is written as `support.frames` has it, and an expected one may hold `*`; names of addresses are as
+`support.case_network` has them. Hosts are h1, h2 and h3, and their chassis have these names.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import secrets
 import select
@@ -36,19 +38,25 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ovine.lab import Lab, netns
+from ovine.lab import Lab, LabError, control, netns
 from ovine.lab.instance import Instance
-from support.frames import build, describe
+from ovine.lab.spec import Host
+from support.case_network import Network, Plug
+from support.frames import bfd_discriminator, build, describe
 
 ARRIVAL = 5.0
 """Seconds within which an expected frame must arrive."""
-QUIET = 0.2
+EVENTUALLY = 20.0
+"""Seconds within which what needs time must have come about: what hosts learn, and what they say again and again."""
+QUIET = 0.1
 """Seconds in which nothing more may arrive."""
+SILENCE = 0.2
+"""Seconds in which nothing at all may arrive."""
 PACKET_OUTGOING = 4
 SILENT = {"ipv6/conf/all/disable_ipv6": "1"}
 """Keeps a namespace's kernel from taking part; what it said before that is `CHATTER`."""
-ANNOUNCEMENT = re.compile(r" arp request [0-9a-f:]+/([0-9.]+)>00:00:00:00:00:00/\1$")
-"""A controller may announce a port's address on a physical network, at any time."""
+UNASKED = re.compile(r" arp request [0-9a-f:]+/([0-9.]+)>00:00:00:00:00:00/\1$| bfd |>ff02::1 ra ")
+"""What a controller may say at any time: announcements of addresses and prefixes, and BFD."""
 CHATTER = re.compile(r">ff02::(16|2) |ip6 ::>")
 
 
@@ -75,6 +83,10 @@ class Case:
     def name(self) -> str:
         return self.path.stem
 
+    def has(self, word: str) -> bool:
+        """Whether a line begins with `word`."""
+        return any(step.words[0] == word for step in self.steps)
+
 
 def read(path: Path) -> Case:
     """Reads a case's file."""
@@ -98,9 +110,6 @@ class Port:
 
     name: str
     socket: socket.socket
-    mac: str = ""
-    ip: str = ""
-    ip6: str = ""
     instance: Instance | None = None
 
 
@@ -110,10 +119,8 @@ class Runner:
 
     lab: Lab
     case: Case
+    network: Network
     ports: dict[str, Port] = field(default_factory=dict)
-    undo: list[tuple[str, ...]] = field(default_factory=list)
-    named: dict[str, str] = field(default_factory=dict)
-    """DHCP_Options rows by the name that the case gives them."""
     outsiders: list[str] = field(default_factory=list)
     """Namespaces of machines outside; bridges forget a machine's address with its link."""
     settled: bool = False
@@ -121,97 +128,43 @@ class Runner:
     def run(self) -> None:
         for step in self.case.steps:
             try:
-                getattr(self, f"do_{step.words[0]}")(step)
+                self._do(step)
             except CaseError as error:
                 raise CaseError(f"{self.case.path.name}:{step.number}: {step.text}\n{error}") from None
 
-    # --- the network
-
-    def do_switch(self, step: Step) -> None:
-        name = step.words[1]
-        self.lab.nbctl("ls-add", name)
-        self.undo.append(("ls-del", name))
-        self.settled = False
-
-    def do_nb(self, step: Step) -> None:
-        self.lab.nbctl(*step.words[1:])
-        if step.words[1] == "lsp-del":
+    def _do(self, step: Step) -> None:
+        if not self.network.knows(step.words[0]):
+            getattr(self, f"do_{step.words[0]}")(step)
+            return
+        plug = self.network.do(step.words)
+        if plug is not None:
+            self._plug(plug)
+        if step.words[:2] == ("nb", "lsp-del"):
             self.ports[step.words[2]].instance = None
         self.settled = False
 
-    def do_group(self, step: Step) -> None:
-        self.lab.nbctl("pg-add", *step.words[1:])
-        self.undo.append(("pg-del", step.words[1]))
-        self.settled = False
+    # --- the network
 
-    def do_set(self, step: Step) -> None:
-        _, name, *addresses = step.words
-        quoted = ",".join(f'"{address}"' for address in addresses)
-        self.lab.nbctl("create", "Address_Set", f"name={name}", f"addresses=[{quoted}]")
-        self.undo.append(("destroy", "Address_Set", name))
-        self.settled = False
-
-    def do_dns(self, step: Step) -> None:
-        _, switches, *pairs = step.words
-        records = [f'records:{name}="{value}"' for name, _, value in (pair.partition("=") for pair in pairs) if value]
-        ids = ["external_ids:ovn-owned=true"] if "owned" in pairs else []
-        row = self.lab.nbctl("create", "DNS", *records, *ids).strip()
-        for switch in switches.split(","):
-            self.lab.nbctl("add", "Logical_Switch", switch, "dns_records", row)
-        self.undo.append(("destroy", "DNS", row))
-        self.settled = False
-
-    def do_global(self, step: Step) -> None:
-        self.lab.nbctl("set", "NB_Global", ".", f"options:{step.words[1]}")
-        self.undo.append(("remove", "NB_Global", ".", "options", step.words[1].partition("=")[0]))
-        self.settled = False
-
-    def do_dhcp4(self, step: Step) -> None:
-        self._options(step)
-
-    def do_dhcp6(self, step: Step) -> None:
-        self._options(step)
-
-    def _options(self, step: Step) -> None:
-        _, name, cidr, *pairs = step.words
-        escaped = cidr.replace(":", r"\:")
-        named = (pair.replace('"', r"\"").partition("=") for pair in pairs)
-        settings = [f'options:{key}="{value}"' for key, _, value in named]
-        self.named[name] = self.lab.nbctl("create", "DHCP_Options", f"cidr={escaped}", *settings).strip()
-        self.undo.append(("dhcp-options-del", self.named[name]))
-
-    def do_port(self, step: Step) -> None:
-        _, name, host, switch, mac, *rest = step.words
-        flags = {word for word in rest if word in ("open", "unknown")}
-        settings = dict(word.split("=", 1) for word in rest if "=" in word)
-        ips = [word for word in rest if word not in flags and "=" not in word]
-        address = " ".join((mac, *ips))
-        command = ["lsp-add", switch, name, "--", "lsp-set-addresses", name, address]
-        command += ["unknown"] if "unknown" in flags else []
-        if not flags and "type" not in settings:
-            command += ["--", "lsp-set-port-security", name, address]
-        if "type" in settings:
-            command += ["--", "lsp-set-type", name, settings["type"]]
-        for version in "46":
-            if f"dhcp{version}" in settings:
-                row = self.named[settings[f"dhcp{version}"]]
-                command += ["--", f"lsp-set-dhcpv{version}-options", name, row]
-        self.lab.nbctl(*command)
-        instance = self.lab.plug(name, host=host, port_id=name, mac=mac)
+    def _plug(self, plug: Plug) -> None:
+        instance = self.lab.plug(plug.name, host=plug.host, port_id=plug.name, mac=plug.mac)
         netns.set_sysctl(instance.netns, SILENT)
-        v4 = next((ip.split("/")[0] for ip in ips if ":" not in ip), "")
-        v6 = next((ip.split("/")[0] for ip in ips if ":" in ip), "")
         opened = netns.packet_socket(instance.netns, instance.interface)
-        self.ports[name] = Port(name, opened, mac, v4, v6, instance if settings.get("type") is None else None)
-        self.settled = False
+        self.ports[plug.name] = Port(plug.name, opened, None if plug.kind else instance)
 
     def do_outside(self, step: Step) -> None:
-        name = step.words[1]
-        vlan = int(step.words[3]) if step.words[2:3] == ("vlan",) else None
+        _, name, *words = step.words
+        vlan = None
+        if words[:1] == ["vlan"]:
+            vlan, words = int(words[1]), words[2:]
         endpoint = self.lab.outside(f"{name}-{secrets.token_hex(3)}", "192.0.2.9/24", vlan=vlan)
         self.outsiders.append(endpoint.netns)
         netns.set_sysctl(endpoint.netns, SILENT)
         self.ports[name] = Port(name, netns.packet_socket(endpoint.netns, endpoint.interface))
+        if words:
+            self.network.name(name, words[0], words[1:])
+
+    def do_needs(self, step: Step) -> None:
+        """Says what must be there; whoever chooses the cases looks at that."""
 
     # --- the packets
 
@@ -223,34 +176,81 @@ class Runner:
 
     def do_until(self, step: Step) -> None:
         self._settle()
-        deadline = time.monotonic() + ARRIVAL * 2
-        while difference := self._try(step, 0.3):
+        deadline = time.monotonic() + EVENTUALLY
+        turns = itertools.count()
+        while difference := self._try(step, 0.3, next(turns)):
             if time.monotonic() > deadline:
                 raise CaseError(difference)
 
-    def _settle(self) -> None:
-        if not self.settled:
-            for port in self.ports.values():
-                if port.instance is not None:
-                    port.instance.wait_installed()
-            self.lab.sync()
-            self.settled = True
+    def do_hear(self, step: Step) -> None:
+        self._settle()
+        expected = [(port, self.network.filled(text)) for port, text in step.expected]
+        seen: list[tuple[str, str]] = []
+        deadline = time.monotonic() + EVENTUALLY
+        while missing := _missing(expected, seen):
+            if (left := deadline - time.monotonic()) < 0:
+                raise CaseError("\n".join(f"  not heard at {port}: {text}" for port, text in missing))
+            seen += self._receive(left)
 
-    def _try(self, step: Step, patience: float) -> str:
+    def do_bfd(self, step: Step) -> None:
+        """Answers the packets of a session until its far end is in that state too (RFC 5880 §6.8.6)."""
+        self._settle()
+        _, name, state, mac, ip = (self.network.filled(word) for word in step.words)
+        start = self.network.filled(f"{name}.mac>{mac} ip {name}.ip>{ip} ttl 255 udp 49152>3784 bfd")
+        opened, theirs = self.ports[name].socket, ""
+        deadline = time.monotonic() + EVENTUALLY
+        while theirs != state:
+            left = deadline - time.monotonic()
+            if left < 0 or not select.select([opened], [], [], left)[0]:
+                raise CaseError(f"  the session is {theirs or 'not there'}")
+            text = describe(frame := opened.recv(65536))
+            if " bfd " not in text or not text.startswith(f"{mac}>"):
+                continue
+            theirs = text.rsplit(" ", 1)[1]
+            answer = {"down": "init", "init": "up", "up": "up"}[theirs] if state == "up" else state
+            opened.send(build(f"{start} {answer} mine 7 yours {bfd_discriminator(frame)}"))
+
+    def _settle(self) -> None:
+        """Waits until the hosts have applied everything, and the gateways have taken their seats."""
+        if self.settled:
+            return
+        for port in self.ports.values():
+            if port.instance is not None:
+                port.instance.wait_installed()
+        self.lab.sync()
+        if self.network.routed and self._wait_for_seats():
+            self.lab.sync()
+        self.settled = True
+
+    def _wait_for_seats(self) -> bool:
+        """Returns whether there are ports for gateways, when each has a chassis."""
+        taken = False
+        for kind in ("chassisredirect", "l3gateway"):
+            for seat in self.lab.sbctl("--bare", "--columns=_uuid", "find", "Port_Binding", f"type={kind}").split():
+                try:
+                    self.lab.sbctl("wait-until", "Port_Binding", seat, "chassis!=[]")
+                except LabError:
+                    raise CaseError(f"  no chassis takes {kind} port {seat}") from None
+                taken = True
+        return taken
+
+    def _try(self, step: Step, patience: float, turn: int = 0) -> str:
         """Sends the frame once; what was seen that should not be, or was not that should, as text."""
-        frame = build(self._filled(" ".join(step.words[2:])))
-        expected = [(port, self._filled(text) if text != "same" else describe(frame)) for port, text in step.expected]
+        frame = build(_in_turn(self.network.filled(" ".join(step.words[2:])), turn))
+        expected = [
+            (port, self.network.filled(text) if text != "same" else describe(frame)) for port, text in step.expected
+        ]
         self._drain()
         self.ports[step.words[1]].socket.send(frame)
         seen: list[tuple[str, str]] = []
         deadline = time.monotonic() + patience
         while _missing(expected, seen) and (left := deadline - time.monotonic()) > 0:
             seen += self._receive(left)
-        quiet = time.monotonic() + QUIET
+        quiet = time.monotonic() + (QUIET if expected else SILENCE)
         while (left := quiet - time.monotonic()) > 0:
             seen += self._receive(left)
         missing, surplus = _missing(expected, seen), _missing(seen, expected, swapped=True)
-        surplus = [(port, text) for port, text in surplus if not ANNOUNCEMENT.search(text)]
+        surplus = [(port, text) for port, text in surplus if not UNASKED.search(text)]
         lines = [f"  not seen at {port}: {text}" for port, text in missing]
         return "\n".join(lines + [f"  seen at {port}: {text}" for port, text in surplus])
 
@@ -269,12 +269,6 @@ class Runner:
         while self._receive(0) or select.select([p.socket for p in self.ports.values()], [], [], 0)[0]:
             pass
 
-    def _filled(self, text: str) -> str:
-        def value(match: re.Match[str]) -> str:
-            return str(getattr(self.ports[match[1]], match[2])) if match[1] in self.ports else match[0]
-
-        return re.sub(r"\b(\w+)\.(mac|ip6|ip)\b", value, text)
-
     def clean(self) -> None:
         for port in self.ports.values():
             port.socket.close()
@@ -282,9 +276,26 @@ class Runner:
             instance.delete()
         for name in self.outsiders:
             netns.remove(name)
-        for command in reversed(self.undo):
-            with contextlib.suppress(Exception):
-                self.lab.nbctl(*command)
+        self.network.clean()
+        for host in self.lab.spec.hosts:
+            self._forget(host)
+
+    def _forget(self, host: Host) -> None:
+        """Lets a switch forget what it has learned: the next case may give the same addresses other places."""
+        switch = self.lab.spec.host_directory(host) / "ovs-vswitchd.ctl"
+        control.call(switch, "dpctl/flush-conntrack")
+        if self.outsiders:
+            control.call(switch, "fdb/flush", "br-ex")
+
+
+def _in_turn(text: str, turn: int) -> str:
+    """The text with one number in place of {FIRST..LAST}, another one each turn."""
+
+    def number(found: re.Match[str]) -> str:
+        first, last = int(found[1]), int(found[2])
+        return str(first + turn % (last - first + 1))
+
+    return re.sub(r"\{(\d+)\.\.(\d+)\}", number, text)
 
 
 def _missing(
@@ -296,7 +307,8 @@ def _missing(
     for port, text in wanted:
         for candidate in left:
             pattern, plain = (candidate[1], text) if swapped else (text, candidate[1])
-            if candidate[0] == port and fnmatchcase(plain, pattern):
+            places = (candidate[0] if swapped else port).split("|")
+            if (port if swapped else candidate[0]) in places and fnmatchcase(plain, pattern):
                 left.remove(candidate)
                 break
         else:
@@ -307,7 +319,7 @@ def _missing(
 @contextlib.contextmanager
 def running(lab: Lab, case: Case) -> Iterator[Runner]:
     """Runs a case, and takes away what it made."""
-    runner = Runner(lab, case)
+    runner = Runner(lab, case, Network(lab.nbctl))
     try:
         runner.run()
         yield runner
