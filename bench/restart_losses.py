@@ -1,0 +1,132 @@
+"""What is lost of routed and translated traffic when a part of the cloud restarts.
+
+    sudo .venv/bin/python bench/restart_losses.py [--stacks ovine c] [--json FILE] [--page FILE] [--check]
+
+A lab with three hosts and the cloud of bench/routed_cloud.py is started once for each stack. Three pings go on, one
+packet every 10 ms: *routed* from an instance to one of another network on another host, *floating IP* from a machine
+outside to an instance, *SNAT* from an instance to that machine. Each part is then ended, by SIGTERM and by SIGKILL, and
+started again; when all hosts say that they have everything (`hv_cfg`) and answers come, the lost packets are counted.
+`--stacks` chooses whose northd and controllers run under the same API: "ovine" is ours, "c" Debian's. `--page` writes
+the table of docs/restarts.md. `--check` ends with status 1 if our northd or controller, or a central ovsdb-server under
+them, loses a packet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from ovine.lab import Lab, restarts
+from routed_cloud import INTERNET, RoutedCloud, make
+
+INTERVAL = 0.01
+PATIENCE = 30.0
+KINDS = ("routed", "floating IP", "SNAT")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Packets lost of those sent, by kind of traffic."""
+
+    stack: str
+    part: str
+    how: str
+    sent: dict[str, int]
+    lost: dict[str, int]
+
+
+def parts(cloud: RoutedCloud) -> dict[str, str]:
+    """What restarts, in words, and the lab's name for it."""
+    return {
+        "northd": "northd",
+        "northbound ovsdb-server": "nb-db",
+        "southbound ovsdb-server": "sb-db",
+        "controller of the instance's host": "h1-controller",
+        "controller of the gateway": f"{cloud.gateway}-controller",
+        "ovsdb-server of the gateway": f"{cloud.gateway}-ovsdb",
+        "ovs-vswitchd of the instance's host": "h1-vswitchd",
+        "ovs-vswitchd of the gateway": f"{cloud.gateway}-vswitchd",
+    }
+
+
+def measure(cloud: RoutedCloud, stack: str, part: str, name: str, kill: bool) -> Loss:
+    ways = {
+        "routed": (cloud.red1, cloud.blue1.addresses[0].split("/")[0]),
+        "floating IP": (cloud.internet, cloud.floating_ip),
+        "SNAT": (cloud.blue1, INTERNET),
+    }
+    for sender, target in ways.values():
+        sender.wait_reaches(target, timeout=PATIENCE)
+    pings = {kind: sender.ping_in_background(target, interval=INTERVAL) for kind, (sender, target) in ways.items()}
+    restarts.restart(cloud.lab, name, kill=kill)
+    cloud.lab.sync()
+    outcomes = {kind: ping.stop(PATIENCE) for kind, ping in pings.items()}
+    return Loss(
+        stack,
+        part,
+        "SIGKILL" if kill else "SIGTERM",
+        {kind: outcome.sent for kind, outcome in outcomes.items()},
+        {kind: outcome.sent - outcome.received for kind, outcome in outcomes.items()},
+    )
+
+
+def measure_all(stack: str) -> list[Loss]:
+    found = []
+    with Lab(northd=stack, controllers=[stack] * 3) as lab:
+        cloud = make(lab)
+        for part, name in parts(cloud).items():
+            for kill in (False, True):
+                found.append(measure(cloud, stack, part, name, kill))
+                loss = found[-1]
+                print(f"{stack}: {part}, {loss.how}: lost {loss.lost} of {loss.sent}", flush=True)
+    return found
+
+
+def page(losses: list[Loss]) -> str:
+    """The table in docs/restarts.md: a row for each part and signal, a column for each stack and kind of traffic."""
+    stacks = list(dict.fromkeys(loss.stack for loss in losses))
+    titles = {"ovine": "Ovine", "c": "Debian's OVN"}
+    columns = [(stack, kind) for stack in stacks for kind in KINDS]
+    lines = ["| restarted | by | " + " | ".join(f"{titles[stack]}: {kind}" for stack, kind in columns) + " |"]
+    lines.append("|---|---|" + "---:|" * len(columns))
+    rows = dict.fromkeys((loss.part, loss.how) for loss in losses)
+    cells = {(loss.part, loss.how, loss.stack): loss for loss in losses}
+    for part, how in rows:
+        shown = [str(cells[part, how, stack].lost[kind]) for stack, kind in columns]
+        lines.append(f"| {part} | {how} | " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def must_not_lose(loss: Loss) -> bool:
+    return loss.stack == "ovine" and "vswitchd" not in loss.part and loss.part != "ovsdb-server of the gateway"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--check", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
+    losses = [loss for stack in asked.stacks for loss in measure_all(stack)]
+    print("\n" + page(losses))
+    if asked.json:
+        asked.json.write_bytes(orjson.dumps([asdict(loss) for loss in losses], option=orjson.OPT_INDENT_2))
+    if asked.page:
+        asked.page.write_text(page(losses))
+    bad = [loss for loss in losses if must_not_lose(loss) and any(loss.lost.values())]
+    for loss in bad:
+        print(f"lost packets: {loss.part}, {loss.how}: {loss.lost}")
+    return 1 if asked.check and bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
