@@ -308,3 +308,8 @@ _daemon(
 _daemon("controller", "Make a host's Open vSwitch do what the southbound database says.", "ovine controller --pidfile")
 _daemon("plugin", "Compile the cloud database to the northbound database.", "ovine plugin --detach --pidfile")
 _daemon("api", "Serve the Neutron v2.0 API.", "ovine api --bind=0.0.0.0:9696 --identity-bind=0.0.0.0:5000")
+_daemon(
+    "metadata",
+    "Answer a host's instances on 169.254.169.254.",
+    "ovine metadata --nova=http://controller:8775 --secret-file=/etc/ovine/metadata.secret",
+)

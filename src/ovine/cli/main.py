@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-DAEMONS = ("northd", "controller", "plugin", "api")
+DAEMONS = ("northd", "controller", "plugin", "api", "metadata")
 STANDS_IN_FOR = {"ovn-northd": "northd", "ovn-controller": "controller"}
 """Called by one of these names (a link to `ovine`), the command is that daemon."""
 

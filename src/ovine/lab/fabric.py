@@ -72,7 +72,8 @@ def start_vswitchd(spec: LabSpec, processes: Processes, host: Host) -> None:
     own, environment = spec.host_netns(host), commands.host_environment(spec, host)
     switch = processes.start(f"{host.name}-vswitchd", commands.switch(spec, host), netns=own, env=environment)
     wait_for_socket(processes, switch, spec.host_directory(host) / "ovs-vswitchd.ctl")
-    vsctl(spec, host, ["set", "Open_vSwitch", ".", "external_ids:lab=ready"], timeout=START_TIMEOUT)
+    # A change that is new each time: ovs-vsctl waits until the switch has taken it, and its bridges are there.
+    vsctl(spec, host, ["set", "Open_vSwitch", ".", f"external_ids:lab-switch={switch.pid}"], timeout=START_TIMEOUT)
     netns.set_link(own, "br-phys", state="up")
     netns.add_address(own, "br-phys", f"{host.tunnel_address}/24")
     _introduce(spec, host)
