@@ -10,6 +10,9 @@
     unacl a1
     meter m rate=10 fair=true
     dns s1,s2 vm1=10.0.0.1
+    qos s1 q1 from-lport 1001 "ip4" dscp=5 rate=100 burst=10
+    unqos q1
+    copp s1,s2 dns=m dhcpv4-opts=m
     global ignore_lsp_down=false
     host h1 nb_cfg=3
     bind p1 h1
@@ -145,11 +148,39 @@ class Northbound:
     def _set(self, name: str, *addresses: str) -> None:
         self.put(nb.AddressSet(uuid=row_uuid(f"set {name}"), name=name, addresses=tuple(sorted(addresses))))
 
+    def _qos(self, switches: str, name: str, direction: str, priority: str, match: str, *settings: str) -> None:
+        """Makes or changes a rule, and gives it to some switches besides those that have it; `-` for none."""
+        key, given = row_uuid(f"qos {name}"), {k: int(v) for k, v in (word.split("=") for word in settings)}
+        action = Map({k: v for k, v in given.items() if k == "dscp"})
+        bandwidth = Map({k: v for k, v in given.items() if k != "dscp"})
+        made = nb.QoS(uuid=key, direction=direction, priority=int(priority), match=match, action=action)
+        self.put(msgspec.structs.replace(made, bandwidth=bandwidth))
+        for row in self._switches(switches):
+            self.put(msgspec.structs.replace(row, qos_rules=tuple(sorted({*row.qos_rules, key}))))
+
+    def _unqos(self, name: str) -> None:
+        key = row_uuid(f"qos {name}")
+        self.rows.pop((nb.QoS, key), None)
+        for row in self._switches():
+            self.put(msgspec.structs.replace(row, qos_rules=tuple(one for one in row.qos_rules if one != key)))
+
+    def _copp(self, switches: str, *meters: str) -> None:
+        """A row for some switches, which is theirs alone from now on; `-` for none."""
+        key = row_uuid("copp")
+        self.put(nb.Copp(uuid=key, name="copp", meters=_map(meters)))
+        for row in self._switches():
+            self.put(msgspec.structs.replace(row, copp=key if row.name in switches.split(",") else None))
+
+    def _switches(self, names: str = "") -> list[nb.LogicalSwitch]:
+        """The switches of these names, separated by commas, or all."""
+        found = [row for row in self.rows.values() if isinstance(row, nb.LogicalSwitch)]
+        return [row for row in found if not names or row.name in names.split(",")]
+
     def _dns(self, switches: str, *records: str) -> None:
         """A row for some switches, which is theirs alone from now on; `-` for none."""
         key = row_uuid("dns")
         self.put(nb.DNS(uuid=key, records=_map(records)))
-        for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalSwitch)]:
+        for row in self._switches():
             named = (key,) if row.name in switches.split(",") else ()
             self.put(msgspec.structs.replace(row, dns_records=named))
 

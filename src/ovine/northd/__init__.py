@@ -19,6 +19,7 @@ from ovine.northd import (
     acl_shared,
     arp_nd,
     config,
+    copp,
     datapaths,
     dhcp,
     dns,
@@ -30,6 +31,7 @@ from ovine.northd import (
     multicast,
     port_security,
     ports,
+    qos,
     rbac,
     router_ports,
     routers,
@@ -40,7 +42,15 @@ from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
 from ovine.projection import Target
 
-SHARED = (*port_security.SHARED, *switching.SHARED, *acl_shared.SHARED, *arp_nd.SHARED, *dhcp.SHARED, *dns.SHARED)
+SHARED = (
+    *port_security.SHARED,
+    *switching.SHARED,
+    *acl_shared.SHARED,
+    *arp_nd.SHARED,
+    *dhcp.SHARED,
+    *dns.SHARED,
+    *qos.SHARED,
+)
 
 RULES: tuple[Rule, ...] = (
     datapaths.ask_datapath_key,
@@ -70,6 +80,10 @@ RULES: tuple[Rule, ...] = (
     multicast.multicast_group,
     flows.datapath_group,
     flows.shared_flows(SHARED),
+    copp.companions(SHARED),
+    copp.sensible,
+    qos.qos_rule,
+    qos.qos_flow,
     sets.address_set,
     sets.membership,
     sets.port_group,

@@ -71,9 +71,9 @@ def _carried_out(stage: Stage, ruling: Ruling, onward: str, back: Stage) -> Iter
     where = f"next(pipeline={back.pipeline}, table={back.table});"
     refuse = f"reg0 = 0; reject {{ outport <-> inport; {where} }};"
     allowed = "ct.est && ct_mark.blocked == 0"
-    yield Shared(REFUSING, stage, 130, f"{ruling.rejected.field} && {allowed}", f"{block} {refuse}", SOURCE)
+    yield Shared(REFUSING, stage, 130, f"{ruling.rejected.field} && {allowed}", f"{block} {refuse}", SOURCE, "reject")
     yield Shared(STATEFUL, stage, 120, f"{ruling.denied.field} && {allowed}", block, SOURCE)
-    yield Shared(REFUSING, stage, 110, f"{ruling.rejected.field}", refuse, SOURCE)
+    yield Shared(REFUSING, stage, 110, f"{ruling.rejected.field}", refuse, SOURCE, "reject")
     yield Shared(RULED, stage, 100, f"{ruling.denied.field}", "drop;", SOURCE)
     label = f"ct_label.label = {ruling.label.field};"
     labelled = f"ct.trk && {ruling.labelled.field}"

@@ -19,6 +19,7 @@ from ovine.model import nb, sb
 from ovine.model.base import Uuid
 from ovine.model.dhcp_options import V4, V6, rendered
 from ovine.northd.addresses import Subnet, link_local, parse_ip4, parse_mac, parse_subnet
+from ovine.northd.copp import limit
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.pipeline import ANSWER, ANSWERED, FORWARD, SERVER_IP4, SERVER_IP6, SERVER_MAC
@@ -148,6 +149,7 @@ def dhcpv4(q: Reader, key: Uuid) -> Iterator[Emit]:
         return
     service = service_v4(q, options)
     hostname = row.options.get("hostname")
+    meter = limit(q, port.switch, "dhcpv4-opts")
     own = [("hostname", rendered(V4, "hostname", hostname))] if hostname is not None else []
     for owned in port.owned:
         offered = next((ip for ip in owned.ip4 if ip in service.subnet), None)
@@ -162,7 +164,7 @@ def dhcpv4(q: Reader, key: Uuid) -> Iterator[Emit]:
             f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP4.field} = {service.server}; {ANSWERED.field} = "
             f"put_dhcp_opts({service.written(('offerip', f'offerip = {offered}'), *own)}); next;"
         )
-        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name)
+        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name, meter=meter)
 
 
 @rule(over=HAS_V6, writes=(FLOWS,))
@@ -173,6 +175,7 @@ def dhcpv6(q: Reader, key: Uuid) -> Iterator[Emit]:
     if port is None or options is None:
         return
     service = service_v6(q, options)
+    meter = limit(q, port.switch, "dhcpv6-opts")
     for owned in port.owned:
         offered = next((ip for ip in owned.ip6 if ip in service.subnet), None)
         if offered is None:
@@ -186,7 +189,7 @@ def dhcpv6(q: Reader, key: Uuid) -> Iterator[Emit]:
             f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP6.field} = {service.server}; "
             f"{ANSWERED.field} = put_dhcpv6_opts({service.written(*own)}); next;"
         )
-        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name)
+        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name, meter=meter)
 
 
 def _key(row: sb.DHCPOptions | sb.DHCPv6Options, names: Names) -> Hashable:

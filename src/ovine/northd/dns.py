@@ -32,7 +32,7 @@ _OUT = "outport = inport; flags.loopback = 1; output;"
 _QUESTION = "udp.dst == 53"
 
 SHARED = (
-    Shared(RESOLVING, ANSWER, 40, _QUESTION, f"{ANSWERED.field} = dns_lookup(); next;", SOURCE),
+    Shared(RESOLVING, ANSWER, 40, _QUESTION, f"{ANSWERED.field} = dns_lookup(); next;", SOURCE, "dns"),
     *(
         Shared(RESOLVING, FORWARD, 100, f"{ANSWERED.field} && {ip} && {_QUESTION}", _BACK.format(ip) + _OUT, SOURCE)
         for ip in ("ip4", "ip6")

@@ -42,7 +42,11 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Shared:
-    """A flow that every datapath of a scope has."""
+    """A flow that every datapath of a scope has.
+
+    `protocol` says which packets it hands to the controller, in the words of the northbound's Copp table
+    (`ovine.northd.copp`).
+    """
 
     scope: Scope
     stage: Stage
@@ -50,6 +54,7 @@ class Shared:
     match: str
     actions: str
     source: str
+    protocol: str = ""
 
 
 Place: TypeAlias = Uuid | Scope
@@ -81,11 +86,12 @@ def flow(
     source: str,
     hint: Uuid,
     port: str | None = None,
+    meter: str | None = None,
 ) -> Emit:
     """A flow of one datapath, or of a scope that has several, because of the northbound row `hint`.
 
     `port` may be given where the flow is of use only to the host of that port (it is the inport in ingress, the outport
-    in egress): other hosts then need not look at it.
+    in egress): other hosts then need not look at it. `meter` limits the packets that it hands to the controller.
     """
     ids = {"stage-name": stage.name, "stage-hint": hint[:8], "source": source}
     row = sb.LogicalFlow(
@@ -97,6 +103,7 @@ def flow(
         match=match,
         actions=actions,
         tags=StrMap({"in_out_port": port} if port is not None else {}),
+        controller_meter=meter,
         external_ids=StrMap(ids),
     )
     return FLOWS((place, stage.pipeline, stage.table, priority, match), row)

@@ -41,7 +41,6 @@ GAPS = (
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap("logical_router", nb.LogicalRouter, lambda row: True, "routers are not compiled yet; it does not route"),
-    Gap("qos", _SWITCH, lambda row: row.qos_rules, "QoS rules are not compiled yet; they have no effect"),
     Gap(
         "load_balancer",
         _SWITCH,
@@ -54,7 +53,6 @@ GAPS = (
         lambda row: row.forwarding_groups,
         "forwarding groups are not compiled yet; their addresses do not answer",
     ),
-    Gap("copp", _SWITCH, lambda row: row.copp, "control plane protection is not compiled yet; nothing is metered"),
     Gap(
         "multicast_snooping",
         _SWITCH,

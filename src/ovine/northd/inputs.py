@@ -27,6 +27,8 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.AddressSet,
     nb.PortGroup,
     nb.ACL,
+    nb.QoS,
+    nb.Copp,
     nb.Meter,
     nb.MeterBand,
     nb.DHCPOptions,

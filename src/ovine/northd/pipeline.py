@@ -42,6 +42,8 @@ INGRESS = declare(
         "ls_in_verdict",
         "Carries the verdict out: drops, rejects, has connections remembered as allowed or as blocked.",
     ),
+    ("ls_in_mark", "Gives packets the DSCP that from-lport QoS rules say."),
+    ("ls_in_limit", "Drops what exceeds the bandwidth of from-lport QoS rules."),
     (
         "ls_in_answer",
         "Answers ARP requests and neighbour solicitations for known addresses on the spot, and turns DHCP requests "
@@ -66,12 +68,14 @@ EGRESS = declare(
     ),
     ("ls_out_track", "Drops what port security refused. For the rest, as ls_in_track."),
     ("ls_out_acl", "The to-lport ACLs, as in ls_in_acl; DHCP replies of the switch itself pass."),
+    ("ls_out_mark", "As ls_in_mark, for to-lport QoS rules."),
+    ("ls_out_limit", "As ls_in_limit, for to-lport QoS rules."),
     ("ls_out_deliver", "Carries the verdict out, as ls_in_verdict, and delivers."),
 )
 
 STAGES = INGRESS + EGRESS
-ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, ANSWER, FORWARD, UNKNOWN = INGRESS
-CHECK, OUT_TRACK, OUT_ACL, DELIVER = EGRESS
+ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, IN_MARK, IN_LIMIT, ANSWER, FORWARD, UNKNOWN = INGRESS
+CHECK, OUT_TRACK, OUT_ACL, OUT_MARK, OUT_LIMIT, DELIVER = EGRESS
 
 REFUSED = Register("refused", "reg0[0]", ADMIT, GUARD, "port security refuses the packet's sender")
 LEARNS = Register("learns", "reg0[1]", ADMIT, GUARD, "the input port learns addresses")

@@ -287,10 +287,8 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "logical_router": {},
-        "qos": {"qos_rules": (row_uuid("qos"),)},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
-        "copp": {"copp": row_uuid("copp")},
         "multicast_snooping": {"other_config": StrMap({"mcast_snoop": "true"})},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
         "mirror": {"mirror_rules": (row_uuid("mirror"),)},
