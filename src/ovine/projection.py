@@ -70,7 +70,8 @@ class Target(Generic[R]):
 
     `key(row, names)` gives the natural key of an actual row, which is the relation's key of the row that it should
     equal; None for a row of somebody else's. `columns` are the attributes that we own. With `update_only` rows are
-    never made or deleted, only those that are there are changed. `new_uuid(key)` may choose the uuid of a new row.
+    never made or deleted, only those that are there are changed. With `shared` rows that the relation does not have are
+    somebody else's and stay. `new_uuid(key)` may choose the uuid of a new row.
     """
 
     relation: Relation[Any, R]
@@ -78,6 +79,7 @@ class Target(Generic[R]):
     key: Callable[[R, Names], Hashable | None]
     columns: tuple[str, ...]
     update_only: bool = False
+    shared: bool = False
     new_uuid: Callable[[Any], str] | None = None
 
 
@@ -212,6 +214,8 @@ class Projection:
         uuid = actual.uuid_of.get(key)
         surplus = actual.surplus.get(key, ())
         if actual.target.update_only and (want is None or uuid is None):
+            return False
+        if actual.target.shared and want is None:
             return False
         for extra in surplus:
             transaction.delete(table, extra)

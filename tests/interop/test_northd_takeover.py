@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ovine.model import nb, sb
+from ovine.northd.arp_nd import is_book
 from ovine.northd.pipeline import STAGES
 from ovine.ovsdb import Transaction
 from support.northd_bed import NorthdBed, dump, northd_bed, replica, until_status
@@ -38,7 +39,7 @@ def identities(rows: dict[Any, Any]) -> dict[str, tuple[str, int, object]]:
     for row in rows.values():
         if isinstance(row, sb.DatapathBinding):
             found[row.external_ids["logical-switch"]] = (row.uuid, row.tunnel_key, None)
-        elif isinstance(row, sb.PortBinding):
+        elif isinstance(row, sb.PortBinding) and not is_book(row.logical_port):
             found[row.logical_port] = (row.uuid, row.tunnel_key, (row.chassis, row.up, row.encap))
     return found
 
@@ -251,4 +252,6 @@ async def test_what_both_copy_down_is_the_same_from_either(bed: NorthdBed) -> No
 
 
 def rows_of(rows: dict[Any, Any], table: Any) -> dict[str, Any]:
-    return {row.uuid: row for row in rows.values() if isinstance(row, table)}
+    """All of a table but the ports that our northd makes for itself."""
+    chosen = (row for row in rows.values() if isinstance(row, table))
+    return {row.uuid: row for row in chosen if not is_book(getattr(row, "logical_port", ""))}

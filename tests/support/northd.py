@@ -35,7 +35,11 @@ from ovine import northd
 from ovine.engine import Engine
 from ovine.model import nb, sb
 from ovine.model.base import Map, Row, StrMap, Uuid
+from ovine.northd.arp_nd import NEIGHBOURS
+from ovine.northd.datapaths import KEYS as DATAPATH_KEYS
 from ovine.northd.flows import FLOWS, Scope
+from ovine.northd.ports import KEYS
+from ovine.northd.switching import KNOWN_AT
 
 
 def row_uuid(name: str) -> Uuid:
@@ -234,6 +238,18 @@ def compiled(northbound: Northbound) -> Engine:
     northbound.feed(engine)
     engine.run()
     return engine
+
+
+def known_lines(engine: Engine) -> Iterator[str]:
+    """What switches know, as "SWITCH has MAC at PORT" and "SWITCH has IP at MAC"."""
+    names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
+    switches = {number: names[key] for key, number in engine.rows(DATAPATH_KEYS).items()}
+    ports = {(names[switch], number): name for (switch, name), number in engine.rows(KEYS).items()}
+    for (number, mac), known in engine.rows(KNOWN_AT).items():
+        switch = switches[number]
+        yield f"{switch} has {mac} at {ports[switch, known.port_key]}"
+    for (key, ip), neighbour in engine.rows(NEIGHBOURS).items():
+        yield f"{names[key]} has {ip} at {neighbour.mac}"
 
 
 def flow_lines(engine: Engine, *, shared: bool = False, source: str = "") -> Iterator[str]:

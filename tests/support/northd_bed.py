@@ -63,8 +63,8 @@ class NorthdBed:
         """Returns when the southbound has everything that was asked for so far."""
         self.nbctl("--wait=sb", "sync")
 
-    def trace(self, switch: str, packet: str) -> str:
-        return self.tool("ovn-trace", f"--db={self.below.remote}", switch, packet)
+    def trace(self, switch: str, packet: str, *options: str) -> str:
+        return self.tool("ovn-trace", f"--db={self.below.remote}", *options, switch, packet)
 
     def flows(self) -> str:
         return self.tool("ovn-sbctl", "lflow-list")

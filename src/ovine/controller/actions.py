@@ -195,26 +195,31 @@ def _lookup_fdb(action: act.LookupFdb, scope: Scope) -> Encoded:
 
 def _get_mac(action: act.GetArp | act.GetNd, scope: Scope) -> Encoded:
     del scope
-    run = (of.SetField("eth_dst", 0), of.Resubmit(table=t.GET_MAC))
+    run = (of.SetField("eth_dst", 0), of.Resubmit(table=_table_for(action.ip, t.GET_MAC, t.GET_MAC6)))
     return call(((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip))), run)
 
 
 def _lookup_mac(action: act.LookupArp | act.LookupNd, scope: Scope) -> Encoded:
     del scope
     arguments = ((action.port, t.INPORT), (action.ip, _ip_register(action.ip)), (action.mac, "eth_src"))
-    return flag_result(arguments, t.LOOKUP_MAC, t.LOOKUP_MAC_HIT, action.dst)
+    table = _table_for(action.ip, t.LOOKUP_MAC, t.LOOKUP_MAC6)
+    return flag_result(arguments, table, t.LOOKUP_MAC_HIT, action.dst)
 
 
 def _lookup_mac_ip(action: act.LookupArpIp | act.LookupNdIp, scope: Scope) -> Encoded:
     """The table that knows neighbours by address sets eth_dst, which must come back unharmed, and says that it did."""
     del scope
     arguments = ((action.port, t.OUTPORT), (action.ip, _ip_register(action.ip)))
-    found = flag_result(arguments, t.GET_MAC, t.LOOKUP_MAC_HIT, action.dst)
+    found = flag_result(arguments, _table_for(action.ip, t.GET_MAC, t.GET_MAC6), t.LOOKUP_MAC_HIT, action.dst)
     return of.Push("eth_dst", 0, 48), *found, of.Pop("eth_dst", 0, 48)
 
 
 def _ip_register(ip: Subfield) -> str:
     return "reg0" if ip.width == 32 else "xxreg0"
+
+
+def _table_for(ip: Subfield, ipv4: int, ipv6: int) -> int:
+    return ipv4 if ip.width == 32 else ipv6
 
 
 # --- the controller ---------------------------------------------------------------------------------------------------

@@ -87,6 +87,13 @@ def place(q: Reader, uuid: Uuid) -> Place | None:
     return Place(port.datapath, datapath_key, port.tunnel_key, port.logical_port, port.type, number, tag or None)
 
 
+@query
+def may_enter(q: Reader, uuid: Uuid) -> bool:
+    """Whether packets can come in by a port here: by an instance's only where the instance is."""
+    port = q.get(sb.PortBinding, uuid)
+    return port is not None and (port.type != "" or place(q, uuid) is not None)
+
+
 def _ofport(q: Reader, uuid: Uuid, port: Any) -> int | None:
     if port.type == "localnet":
         return _patch_ofport(q, port)

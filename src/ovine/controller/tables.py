@@ -28,6 +28,8 @@ CHECK_LOOPBACK: Final = 50
 SAVE_INPORT: Final = 104
 LOGICAL_TO_PHYSICAL: Final = 105
 
+GET_MAC6: Final = 110
+LOOKUP_MAC6: Final = 111
 GET_MAC: Final = 112
 LOOKUP_MAC: Final = 113
 GET_FDB: Final = 114
@@ -60,8 +62,10 @@ TABLES: Final = (
     Table(LOG_EGRESS, LOG_EGRESS + LOG_TABLES - 1, "logical egress", "Logical_Flow rows of the egress pipeline"),
     Table(SAVE_INPORT, SAVE_INPORT, "save inport", "lets a packet with flags.loopback out of its ingress port"),
     Table(LOGICAL_TO_PHYSICAL, LOGICAL_TO_PHYSICAL, "logical to physical", "out of an OpenFlow port"),
-    Table(GET_MAC, GET_MAC, "get MAC", "(datapath, reg15, reg0 or xxreg0) → eth_dst"),
-    Table(LOOKUP_MAC, LOOKUP_MAC, "look up MAC", "(datapath, reg14, reg0 or xxreg0[, eth_src]) → reg10[6]"),
+    Table(GET_MAC6, GET_MAC6, "get MAC, IPv6", "(datapath, reg15, xxreg0) → eth_dst"),
+    Table(LOOKUP_MAC6, LOOKUP_MAC6, "look up MAC, IPv6", "(datapath, reg14, xxreg0, eth_src) → reg10[6]"),
+    Table(GET_MAC, GET_MAC, "get MAC, IPv4", "(datapath, reg15, reg0) → eth_dst"),
+    Table(LOOKUP_MAC, LOOKUP_MAC, "look up MAC, IPv4", "(datapath, reg14, reg0, eth_src) → reg10[6]"),
     Table(GET_FDB, GET_FDB, "get FDB", "(datapath, eth_dst) → reg15"),
     Table(LOOKUP_FDB, LOOKUP_FDB, "look up FDB", "(datapath, reg14, eth_src) → reg10[8]"),
     Table(IN_PORT_SEC, IN_PORT_SEC, "ingress port security", "(datapath, reg14, addresses) → reg10[12] = 1: refuse"),

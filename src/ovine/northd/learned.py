@@ -2,6 +2,9 @@
 
 They belong to the hosts, who cannot know when their subject is deleted. A MAC_Binding of a deleted datapath would even
 keep the datapath from being deleted, since it refers to it strongly.
+
+The forwarding database is northd's as well: it has the known addresses. What neither is known nor can have been
+learned, since its port does not learn, goes too.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from collections.abc import Iterator
 from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
+from ovine.northd.arp_nd import is_book
 from ovine.northd.flows import DATAPATHS, datapath_ref
-from ovine.northd.ports import PORT_BINDINGS
+from ovine.northd.ports import PORT_BINDINGS, PORTS
+from ovine.northd.switching import KNOWN_AT
 
 STALE: Relation[tuple[type[Row], Uuid], bool] = Relation("stale learned rows")
 
@@ -20,9 +25,15 @@ BY_TUNNEL_KEY = Index(DATAPATHS, lambda row: (row.tunnel_key,), "datapaths by tu
 PORTS_BY_KEY = Index(PORT_BINDINGS, lambda row: ((row.datapath, row.tunnel_key),), "ports by tunnel key")
 
 
+LEARNERS = Index(PORTS, lambda port: ((port.switch, port.name),) if port.learns else (), "learning ports by name")
+
+
 @rule(over=sb.MACBinding, writes=(STALE,))
 def stale_mac_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
-    actual = q.get(sb.DatapathBinding, q.row(sb.MACBinding, key).datapath)
+    row = q.row(sb.MACBinding, key)
+    if is_book(row.logical_port):
+        return
+    actual = q.get(sb.DatapathBinding, row.datapath)
     if actual is None or q.get(DATAPATHS, _owner(actual)) is None:
         yield STALE((sb.MACBinding, key), True)
 
@@ -36,6 +47,12 @@ def _owner(row: sb.DatapathBinding) -> Uuid:
 @rule(over=sb.FDB, writes=(STALE,))
 def stale_fdb(q: Reader, key: Uuid) -> Iterator[Emit]:
     row = q.row(sb.FDB, key)
-    switches = q.find(BY_TUNNEL_KEY, row.dp_key)
-    if not switches or not q.find(PORTS_BY_KEY, (datapath_ref(switches[0]), row.port_key)):
+    if q.get(KNOWN_AT, (row.dp_key, row.mac)) is None and not _learned(q, row):
         yield STALE((sb.FDB, key), True)
+
+
+def _learned(q: Reader, row: sb.FDB) -> bool:
+    """Whether the row's port learns."""
+    switches: tuple[Uuid, ...] = q.find(BY_TUNNEL_KEY, row.dp_key)
+    names = q.find(PORTS_BY_KEY, (datapath_ref(switches[0]), row.port_key)) if switches else ()
+    return any(q.find(LEARNERS, (switches[0], name)) for name in names)

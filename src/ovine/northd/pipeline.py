@@ -45,6 +45,10 @@ INGRESS = declare(
     ("ls_in_mark", "Gives packets the DSCP that from-lport QoS rules say."),
     ("ls_in_limit", "Drops what exceeds the bandwidth of from-lport QoS rules."),
     (
+        "ls_in_neighbour",
+        "For ARP requests and neighbour solicitations, looks up who has the address that is asked for.",
+    ),
+    (
         "ls_in_answer",
         "Answers ARP requests and neighbour solicitations for known addresses on the spot, and turns DHCP requests "
         "into replies.",
@@ -52,11 +56,11 @@ INGRESS = declare(
     (
         "ls_in_forward",
         "Chooses the output port: back to the client for what was answered, the flood group for broadcast and "
-        "multicast, the owner of a known address, and what the forwarding database says for the rest.",
+        "multicast, and for the rest the owner that the forwarding database names.",
     ),
     (
         "ls_in_unknown",
-        "Sends what nobody is known to own to all ports with unknown addresses.",
+        "Sends what nobody is known to own to all ports with unknown addresses, or drops it if there are none.",
     ),
 )
 
@@ -74,12 +78,18 @@ EGRESS = declare(
 )
 
 STAGES = INGRESS + EGRESS
-ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, IN_MARK, IN_LIMIT, ANSWER, FORWARD, UNKNOWN = INGRESS
+ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, IN_MARK, IN_LIMIT, NEIGHBOUR, ANSWER, FORWARD, UNKNOWN = (
+    INGRESS
+)
 CHECK, OUT_TRACK, OUT_ACL, OUT_MARK, OUT_LIMIT, DELIVER = EGRESS
 
 REFUSED = Register("refused", "reg0[0]", ADMIT, GUARD, "port security refuses the packet's sender")
 LEARNS = Register("learns", "reg0[1]", ADMIT, GUARD, "the input port learns addresses")
 KNOWN = Register("known", "reg0[2]", ADMIT, GUARD, "the forwarding database has the sender at this port already")
+ASKED = Register("asked", "reg0[7]", NEIGHBOUR, ANSWER, "the packet asks for a neighbour")
+OWN = Register("own", "reg0[8]", NEIGHBOUR, ANSWER, "who asks has the address itself")
+OWNER = Register("owner", "xreg4[0..47]", NEIGHBOUR, ANSWER, "Ethernet address of the neighbour; 0 if it is not known")
+ASIDE = Register("aside", "xreg3[0..47]", NEIGHBOUR, NEIGHBOUR, "eth.dst, while the look-up uses that field")
 ANSWERED = Register("answered", "reg0[3]", ANSWER, FORWARD, "the packet has become a DHCP reply")
 SERVER_IP4 = Register("server_ip4", "reg1", ANSWER, FORWARD, "source address of the DHCPv4 reply")
 SERVER_MAC = Register("server_mac", "xreg1[0..47]", ANSWER, FORWARD, "source Ethernet address of the DHCP reply")
@@ -115,6 +125,7 @@ OUT_RULING = _ruling(OUT_ACL, DELIVER)
 REGISTERS = (
     *(REFUSED, LEARNS, KNOWN),
     *(IN_RULING.denied, IN_RULING.rejected, IN_RULING.labelled, IN_RULING.label),
+    *(ASKED, OWN, OWNER, ASIDE),
     *(ANSWERED, SERVER_IP4, SERVER_MAC, SERVER_IP6),
     UNWANTED,
     *(OUT_RULING.denied, OUT_RULING.rejected, OUT_RULING.labelled, OUT_RULING.label),

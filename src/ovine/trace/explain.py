@@ -17,6 +17,7 @@ from typing import Any, Final
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Row, Uuid
 from ovine.trace.microflow import names_for_people
+from ovine.trace.tree import Effect, Step
 
 HINT: Final = 8
 SWITCH_PREFIX: Final = "neutron-"
@@ -62,6 +63,8 @@ class Origins:
     """The port groups that have an ACL."""
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """What the cloud calls its objects, by kind and id."""
+    ports: Mapping[str, nb.LogicalSwitchPort] = field(default_factory=dict)
+    """The rows of ports, by logical name."""
     port_names: Mapping[str, str] = field(default_factory=dict)
     """What the cloud calls ports, by logical name."""
 
@@ -72,12 +75,15 @@ class Origins:
         switches: dict[Uuid, nb.LogicalSwitch] = {}
         groups: defaultdict[Uuid, list[nb.PortGroup]] = defaultdict(list)
         names: dict[tuple[str, str], str] = {}
+        ports: dict[str, nb.LogicalSwitchPort] = {}
         port_names: dict[str, str] = {}
         for row in rows:
             if row.spec.name in _NORTH and isinstance(row, _NORTH[row.spec.name]):
                 by_hint[row.uuid[:HINT]].append(row)
             if isinstance(row, nb.LogicalSwitch):
                 switches |= dict.fromkeys(row.ports, row)
+            elif isinstance(row, nb.LogicalSwitchPort):
+                ports[row.name] = row
             elif isinstance(row, nb.PortGroup):
                 for acl in row.acls:
                     groups[acl].append(row)
@@ -87,7 +93,7 @@ class Origins:
                 names[(type(row).__name__.lower(), row.uuid)] = row.name
         port_names |= {id: name for (kind, id), name in names.items() if kind == "port" and name}
         frozen = {hint: tuple(found) for hint, found in by_hint.items()}
-        return cls(frozen, switches, {acl: tuple(found) for acl, found in groups.items()}, names, port_names)
+        return cls(frozen, switches, {acl: tuple(found) for acl, found in groups.items()}, names, ports, port_names)
 
     def why(self, flow: sb.LogicalFlow) -> tuple[Reason, ...]:
         """The northbound rows that a flow was made for: none if it is for all datapaths, or the row is not known.
@@ -97,7 +103,15 @@ class Origins:
         hint = flow.external_ids.get("stage-hint", "")[:HINT]
         rows = self.by_hint.get(hint, ()) if hint else ()
         rows += tuple(found for row in rows for found in self._answers(flow, row))
-        return tuple(Reason(row.spec.name, _name(row), row.uuid, tuple(self._objects(row))) for row in rows)
+        return tuple(map(self._reason, rows))
+
+    def because(self, step: Step) -> tuple[Reason, ...]:
+        """The northbound rows that made a step what it was: those of its flow, and ports that look-ups found."""
+        found = [self.ports[node.port] for node in step.nodes if isinstance(node, Effect) and node.port in self.ports]
+        return tuple(dict.fromkeys((*self.why(step.flow), *map(self._reason, found))))
+
+    def _reason(self, row: Row) -> Reason:
+        return Reason(row.spec.name, _name(row), row.uuid, tuple(self._objects(row)))
 
     def _answers(self, flow: sb.LogicalFlow, row: Row) -> Iterator[Row]:
         """The options that a flow hands out for a port."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from ovine.language import Subfield, format_action, whole
@@ -27,8 +28,9 @@ def _known(machine: Machine, place: Place, state: State, port: Subfield, ip: Sub
 
 def get_neighbour(machine: Machine, place: Place, state: State, action: act.GetArp | act.GetNd) -> Done:
     mac, question = _known(machine, place, state, action.port, action.ip)
-    note = f"nobody is known to have {question}" if mac is None else f"learned: who has {question}"
-    return machine.assign(place, state, action, {whole("eth.dst"): mac or 0}, note)
+    note = f"nobody is known to have {question}" if mac is None else f"known: who has {question}"
+    done = machine.assign(place, state, action, {whole("eth.dst"): mac or 0}, note)
+    return _of_port(machine, place, done, machine.world.fdb.get(_fdb_key(machine, place, mac or 0), 0))
 
 
 def look_up(machine: Machine, place: Place, state: State, action: act.LookupArp | act.LookupNd) -> Done:
@@ -46,13 +48,23 @@ def learn(machine: Machine, place: Place, state: State, action: act.Action) -> D
 
 
 def _fdb(machine: Machine, place: Place, state: State, mac: Subfield) -> int:
-    key = machine.world.datapaths[place.datapath].tunnel_key
-    return machine.world.fdb.get((key, state.packet.get(mac).to_bytes(6).hex(":")), 0)
+    return machine.world.fdb.get(_fdb_key(machine, place, state.packet.get(mac)), 0)
+
+
+def _fdb_key(machine: Machine, place: Place, mac: int) -> tuple[int, str]:
+    return machine.world.datapaths[place.datapath].tunnel_key, mac.to_bytes(6).hex(":")
+
+
+def _of_port(machine: Machine, place: Place, done: Done, key: int) -> Done:
+    """Says whose address was found."""
+    port = machine.world.port_name(place.datapath, key)
+    return replace(done, nodes=tuple(replace(n, port=port) if isinstance(n, Effect) else n for n in done.nodes))
 
 
 def get_fdb(machine: Machine, place: Place, state: State, action: act.GetFdb) -> Done:
     key = _fdb(machine, place, state, action.mac)
-    return machine.assign(place, state, action, {action.dst: key}, "learned" if key else "no port is known to have it")
+    note = "known" if key else "no port is known to have it"
+    return _of_port(machine, place, machine.assign(place, state, action, {action.dst: key}, note), key)
 
 
 def look_up_fdb(machine: Machine, place: Place, state: State, action: act.LookupFdb) -> Done:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ovine.language import quote
-from ovine.model import sb
 from ovine.trace.explain import Origins
 from ovine.trace.microflow import datapath_name
 from ovine.trace.tree import (
@@ -99,7 +98,7 @@ def _step(step: Step, origins: Origins, indent: str) -> Iterator[str]:
         f"{indent}{flow.table_id:2}. {step.stage}{made}: {flow.match}, priority {flow.priority}, "
         f"uuid {flow.uuid[:SHOWN]}"
     )
-    for reason in origins.why(flow):
+    for reason in origins.because(step):
         yield f"{indent}{INDENT}# because of {reason}"
     yield from _body(step.nodes, origins, indent)
 
@@ -257,7 +256,7 @@ def _json(node: Node, origins: Origins) -> dict[str, Any]:
             return {"kind": "fork", "action": title, "packet": packet, "nodes": _all(nodes, origins)}
         case Section():
             return _json_section(node, origins)
-    return {"kind": "step", "stage": node.stage, **_json_flow(node.flow, origins), "nodes": _all(node.nodes, origins)}
+    return {"kind": "step", "stage": node.stage, **_json_flow(node, origins), "nodes": _all(node.nodes, origins)}
 
 
 def _all(nodes: Iterable[Node], origins: Origins) -> list[dict[str, Any]]:
@@ -281,7 +280,8 @@ def _json_section(node: Section, origins: Origins) -> dict[str, Any]:
     }
 
 
-def _json_flow(flow: sb.LogicalFlow, origins: Origins) -> dict[str, Any]:
+def _json_flow(step: Step, origins: Origins) -> dict[str, Any]:
+    flow = step.flow
     why = [
         {
             "table": reason.table,
@@ -289,7 +289,7 @@ def _json_flow(flow: sb.LogicalFlow, origins: Origins) -> dict[str, Any]:
             "uuid": reason.uuid,
             "objects": [{"kind": one.kind, "id": one.id, "name": one.name} for one in reason.objects],
         }
-        for reason in origins.why(flow)
+        for reason in origins.because(step)
     ]
     return {
         "table": flow.table_id,

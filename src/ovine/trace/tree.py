@@ -24,11 +24,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An action, as it is written in the flow; what it changed; and what it found, in words."""
+    """An action, as it is written in the flow; what it changed; what it found, in words, and whose address that is."""
 
     action: str
     changes: tuple[Change, ...] = ()
     note: str = ""
+    port: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The cases of tests/cases/northd: a northbound in words, and the flows and failures that northd makes of it.
 
 In a file, `case:` begins a case and names what it shows; northbound commands follow (`support.northd`), then `---`,
-then what is expected: all flows that belong to single switches, or, after `shared`, all flows that belong to scopes
-(after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. Every flow is also read by the parser of the
-language.
+then what is expected: all flows that belong to single switches and what these know (`known_lines`) or, after `shared`,
+all flows that belong to scopes (after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. Every flow
+is also read by the parser of the language.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from ovine.language import parse_actions, parse_match
 from ovine.northd.flows import FLOWS
-from support.northd import Northbound, compiled, flow_lines
+from support.northd import Northbound, compiled, flow_lines, known_lines
 
 CASES = Path(__file__).parents[2] / "cases" / "northd"
 
@@ -46,6 +46,7 @@ def check(case: Case) -> None:
     engine = compiled(northbound)
     shared = [line for line in case.expected if line.split()[0] == "shared"]
     found = list(flow_lines(engine, shared=bool(shared), source=" ".join(shared).removeprefix("shared").strip()))
+    found += () if shared else known_lines(engine)
     found += [f"failure | {failure.error.partition(': ')[2]}" for failure in engine.failures()]
     assert sorted(found) == sorted(line for line in case.expected if line not in shared)
     for row in engine.rows(FLOWS).values():

@@ -128,7 +128,7 @@ def test_flows_say_where_they_come_from(northbound: Northbound) -> None:
         assert row.external_ids["source"]
         assert engine.origins(FLOWS, key)
     hints = {row.external_ids["stage-hint"] for row in engine.rows(FLOWS).values() if "stage-hint" in row.external_ids}
-    assert hints == {row_uuid(f"port {name}")[:8] for name in ("p1", "p2", "q1")}
+    assert hints == {row_uuid(name)[:8] for name in ("s1", "s2")}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -271,12 +271,25 @@ def test_learned_rows_are_stale_when_their_subject_is_gone(northbound: Northboun
     actual = sb.DatapathBinding(tunnel_key=number, external_ids=StrMap({"logical-switch": row_uuid("s2")}))
     engine.feed(sb.DatapathBinding, row_uuid("datapath"), actual)
     engine.feed(sb.MACBinding, row_uuid("mac"), sb.MACBinding(datapath=row_uuid("datapath")))
-    engine.feed(sb.FDB, row_uuid("fdb"), sb.FDB(dp_key=number, port_key=1))
+    engine.feed(sb.FDB, row_uuid("fdb"), sb.FDB(mac="0a:00:00:00:00:01", dp_key=number, port_key=1))
     engine.feed(sb.FDB, row_uuid("fdb2"), sb.FDB(dp_key=number, port_key=9))
     engine.run()
     assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("fdb2"))}
     after(northbound, engine, "delete s2")
     assert len(engine.rows(learned.STALE)) == 3
+
+
+def test_a_host_may_learn_only_where_a_port_learns(northbound: Northbound) -> None:
+    northbound.apply("port s2 q2 addresses=unknown")
+    engine = compiled(northbound)
+    number = engine.rows(datapaths.KEYS)[row_uuid("s2")]
+    keys = {name: key for (_, name), key in engine.rows(ports.KEYS).items()}
+    for port, mac in (("q1", "0a:00:00:00:00:77"), ("q2", "0a:00:00:00:00:88")):
+        engine.feed(sb.FDB, row_uuid(port), sb.FDB(mac=mac, dp_key=number, port_key=keys[port]))
+    engine.run()
+    assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("q1"))}
+    after(northbound, engine, "port s2 q2 addresses=0a:00:00:00:00:09")
+    assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("q1")), (sb.FDB, row_uuid("q2"))}
 
 
 # --- gaps -------------------------------------------------------------------------------------------------------------

@@ -23,12 +23,10 @@ with `ovine.controller.local`. The tables that the action encoder calls, and wha
 |---|---|---|
 | GET_FDB | metadata, eth_dst; reg15 = 0 | reg15 = the port's key |
 | LOOKUP_FDB | metadata, reg14, eth_src; reg10[8] = 0 | reg10[8] = 1 if that binding is known |
-| GET_MAC | metadata, reg15, reg0 (IPv4) or xxreg0 (IPv6); eth_dst = 0 | eth_dst; reg10[6] = 1 if it is known |
-| LOOKUP_MAC | metadata, reg14, reg0 or xxreg0, eth_src; reg10[6] = 0 | reg10[6] = 1 if that binding is known |
+| GET_MAC, GET_MAC6 | metadata, reg15, reg0 or xxreg0; eth_dst = 0 | eth_dst; reg10[6] = 1 if it is known |
+| LOOKUP_MAC, LOOKUP_MAC6 | metadata, reg14, reg0 or xxreg0, eth_src; reg10[6] = 0 | reg10[6] = 1 if it is known |
 | IN_PORT_SEC | metadata, reg14, the packet; reg10[12] = 0 | reg10[12] = 1 if it must be dropped |
 | OUT_PORT_SEC | metadata, reg15, the packet; reg10[12] = 0 | reg10[12] = 1 if it must be dropped |
-
-In the two MAC tables a flow tells IPv4 from IPv6 by eth_type, as the packets that need them are ARP, ND or IP.
 
 Tests: tests/unit/controller/.
 """

@@ -11,6 +11,7 @@ from typing import Final
 from ovine.controller import tables as t
 from ovine.controller.flows import FLOWS, flow
 from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.physical import may_enter
 from ovine.controller.services import Opcode, Service, Userdata, World
 from ovine.controller.services.frames import Malformed, ethernet
 from ovine.engine import Emit, Index, Reader, rule
@@ -19,19 +20,22 @@ from ovine.model.base import Uuid
 from ovine.openflow import Entry, PacketIn, SetField
 
 LOCAL_KEYS = Index(LOCAL_DATAPATHS, lambda key: (key,), "local datapaths by key")
+PORT_BY_KEY = Index(sb.PortBinding, lambda port: ((port.datapath, port.tunnel_key),), "Port_Binding by key")
 
 
 @rule(over=sb.FDB, writes=(FLOWS,))
 def fdb_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
-    """What one row says, to both tables that are asked."""
+    """What one row says, to both tables that are asked; the second one only for ports by which packets come in here."""
     row = q.row(sb.FDB, uuid)
-    if not q.find(LOCAL_KEYS, row.dp_key):
+    local: tuple[Uuid, ...] = q.find(LOCAL_KEYS, row.dp_key)
+    if not local:
         return
     mac, datapath = mac_number(row.mac), (t.DATAPATH, row.dp_key, None)
     hit = SetField(t.FLAGS, 1 << t.LOOKUP_FDB_HIT, 1 << t.LOOKUP_FDB_HIT)
     port: Entry = (t.INPORT, row.port_key, None)
     yield flow(t.GET_FDB, 100, (datapath, ("eth_dst", mac, None)), (SetField(t.OUTPORT, row.port_key),), uuid)
-    yield flow(t.LOOKUP_FDB, 100, (datapath, port, ("eth_src", mac, None)), (hit,), uuid)
+    if any(may_enter(q, found) for found in q.find(PORT_BY_KEY, (local[0], row.port_key))):
+        yield flow(t.LOOKUP_FDB, 100, (datapath, port, ("eth_src", mac, None)), (hit,), uuid)
 
 
 def mac_number(text: str) -> int:

@@ -15,16 +15,19 @@ from typing import Final
 from ovine.controller import tables as t
 from ovine.controller.environment import port_key
 from ovine.controller.flows import FLOWS, flow
-from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.local import LOCAL_DATAPATHS, PORT_BY_NAME
+from ovine.controller.physical import may_enter
 from ovine.controller.services import Handle, Opcode, Service, Userdata, World
 from ovine.controller.services.fdb import mac_number
-from ovine.controller.services.frames import ARP, IPV4, IPV6, Malformed, ethernet
+from ovine.controller.services.frames import Malformed, ethernet
 from ovine.engine import Emit, Reader, rule
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Entry, PacketIn, SetField
 
 _HIT: Final = SetField(t.FLAGS, 1 << t.LOOKUP_MAC_HIT, 1 << t.LOOKUP_MAC_HIT)
+_WHERE: Final = {4: ("reg0", t.GET_MAC, t.LOOKUP_MAC), 6: ("xxreg0", t.GET_MAC6, t.LOOKUP_MAC6)}
+"""Register and tables by IP version."""
 _LEARNED, _FALLBACK, _OVERRIDE = 100, 50, 150
 
 
@@ -48,13 +51,12 @@ def _flows(q: Reader, uuid: Uuid, datapath: Uuid, name: str, ip: str, mac: str, 
     if key is None or port is None:
         return
     address, number = ip_address(ip), mac_number(mac)
-    register: Entry = ("reg0" if address.version == 4 else "xxreg0", int(address), None)
-    for kind in (IPV4, ARP) if address.version == 4 else (IPV6,):
-        known: tuple[Entry, ...] = ((t.DATAPATH, key, None), ("eth_type", kind, None), register)
-        found = (SetField("eth_dst", number), _HIT)
-        yield flow(t.GET_MAC, priority, (*known, (t.OUTPORT, port, None)), found, uuid)
+    register, get, look_up = _WHERE[address.version]
+    known: tuple[Entry, ...] = ((t.DATAPATH, key, None), (register, int(address), None))
+    yield flow(get, priority, (*known, (t.OUTPORT, port, None)), (SetField("eth_dst", number), _HIT), uuid)
+    if any(may_enter(q, found) for found in q.find(PORT_BY_NAME, name)):
         same: tuple[Entry, ...] = (*known, (t.INPORT, port, None), ("eth_src", number, None))
-        yield flow(t.LOOKUP_MAC, priority, same, (_HIT,), uuid)
+        yield flow(look_up, priority, same, (_HIT,), uuid)
 
 
 def _learn(version: int) -> Handle:

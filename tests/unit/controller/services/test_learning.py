@@ -26,12 +26,16 @@ def flows(made: World, *tables: int) -> list[str]:
 
 def test_a_learned_mac_is_found_and_known_at_its_port_only() -> None:
     made = world()
-    made.put(sb.FDB(uuid=uuid_of("fdb"), mac="02:00:00:00:00:77", dp_key=1, port_key=4))
+    made.port("far", "sw0", 4)
+    made.put(sb.FDB(uuid=uuid_of("fdb"), mac="02:00:00:00:00:77", dp_key=1, port_key=1))
+    made.put(sb.FDB(uuid=uuid_of("far"), mac="02:00:00:00:00:79", dp_key=1, port_key=4))
     made.put(sb.FDB(uuid=uuid_of("elsewhere"), mac="02:00:00:00:00:78", dp_key=2, port_key=4))
     shown = flows(made, t.GET_FDB, t.LOOKUP_FDB)
     assert [line.partition("priority")[2] for line in shown] == [
-        "=100,eth_dst=02:00:00:00:00:77,metadata=1 actions=set_field:4->reg15",
-        "=100,eth_src=02:00:00:00:00:77,metadata=1,reg14=4 actions=set_field:0x100/0x100->reg10",
+        "=100,eth_dst=02:00:00:00:00:77,metadata=1 actions=set_field:1->reg15",
+        # By the port of an instance elsewhere nothing comes in here.
+        "=100,eth_src=02:00:00:00:00:77,metadata=1,reg14=1 actions=set_field:0x100/0x100->reg10",
+        "=100,eth_dst=02:00:00:00:00:79,metadata=1 actions=set_field:4->reg15",
     ]
 
 
@@ -67,14 +71,25 @@ def neighbours(ip: str, **static: bool) -> World:
     return made
 
 
-@pytest.mark.parametrize(("ip", "kinds"), [("10.0.0.7", ["arp", "ip"]), ("fd00::7", ["ipv6"])])
-def test_a_neighbour_is_found_by_address_and_known_by_address_and_mac(ip: str, kinds: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("ip", "get", "look_up"),
+    [("10.0.0.7", t.GET_MAC, t.LOOKUP_MAC), ("fd00::7", t.GET_MAC6, t.LOOKUP_MAC6)],
+)
+def test_a_neighbour_is_found_by_address_and_known_by_address_and_mac(ip: str, get: int, look_up: int) -> None:
     made = neighbours(ip)
-    found, known = flows(made, t.GET_MAC), flows(made, t.LOOKUP_MAC)
-    assert len(found) == len(known) == len(kinds)
+    found, known = flows(made, get), flows(made, look_up)
+    assert len(found) == len(known) == 1
     assert all("reg15=5" in line and "set_field:02:00:00:00:00:77->eth_dst" in line for line in found)
     assert all("reg14=5" in line and "eth_src=02:00:00:00:00:77" in line for line in known)
     assert all("set_field:0x40/0x40->reg10" in line for line in found + known)
+
+
+def test_a_neighbour_behind_a_port_elsewhere_is_found_too() -> None:
+    made = neighbours("10.0.0.7")
+    made.port("far", "sw0", 6)
+    made.change(sb.MACBinding, uuid_of("learned"), logical_port="far")
+    assert len(flows(made, t.GET_MAC)) == 1
+    assert flows(made, t.LOOKUP_MAC) == []
 
 
 @pytest.mark.parametrize(("override", "priority"), [(True, 150), (False, 50)])
