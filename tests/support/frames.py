@@ -15,9 +15,10 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
 
 TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. `ttl` is the hop limit in IPv6,
-and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `size` counts the bytes of an IP
-packet from its first header on, and is said of large ones that are no ICMP errors. What an error is `about` may be
-written without `ip A>B`: then it went the other way. `first` and `last` are the two fragments of a datagram.
+and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `dscp` is said if it is not 0. `size`
+counts the bytes of an IP packet from its first header on, and is said of large ones that are no ICMP errors. What an
+error is `about` may be written without `ip A>B`: then it went the other way. `first` and `last` are the two fragments
+of a datagram.
 
 `describe(build(text)) == text` for what `build` knows, but for what need not be said, the ports of a last fragment, and
 the numbers of BFD. What `build` does not make is described all the same: DHCP replies with their options in the order
@@ -84,40 +85,42 @@ def _arp(words: Sequence[str]) -> tuple[int, bytes]:
 
 
 def _ip(words: list[str]) -> tuple[int, bytes]:
-    src, dst, limit, size, words = _header(words)
+    src, dst, limit, size, dscp, words = _header(words)
     part = words[0] if words[0] in ("first", "last") else ""
     number, payload = _transport4(words[1:] if part else words, src, dst, max(0, size - 20))
     if part:
         payload += bytes(FRAGMENT)
         payload = payload[:FRAGMENT] if part == "first" else payload[FRAGMENT:]
     fragment = {"first": 0x2000, "last": FRAGMENT // 8}.get(part, 0)
-    return 0x0800, _packet4(src, dst, number, payload, limit, fragment)
+    return 0x0800, _packet4(src, dst, number, payload, limit, fragment, dscp)
 
 
-def _header(words: list[str]) -> tuple[bytes, bytes, int, int, list[str]]:
-    """Of `A>B [ttl N] [size N] REST…`: addresses, hop limit, size or 0, and the rest."""
+def _header(words: list[str]) -> tuple[bytes, bytes, int, int, int, list[str]]:
+    """Of `A>B [ttl N] [size N] [dscp N] REST…`: addresses, hop limit, size or 0, DSCP, and the rest."""
     source, _, destination = words[0].partition(">")
-    numbers = {"ttl": 64, "size": 0}
+    numbers = {"ttl": 64, "size": 0, "dscp": 0}
     rest = words[1:]
     while rest[0] in numbers:
         numbers[rest[0]] = int(rest[1])
         rest = rest[2:]
-    return ip_bytes(source), ip_bytes(destination), numbers["ttl"], numbers["size"], rest
+    return ip_bytes(source), ip_bytes(destination), numbers["ttl"], numbers["size"], numbers["dscp"], rest
 
 
-def _packet4(src: bytes, dst: bytes, number: int, payload: bytes, limit: int = 64, fragment: int = 0) -> bytes:
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, fragment, limit, number, 0) + src + dst
+def _packet4(
+    src: bytes, dst: bytes, number: int, payload: bytes, limit: int = 64, fragment: int = 0, dscp: int = 0
+) -> bytes:
+    header = struct.pack("!BBHHHBBH", 0x45, dscp << 2, 20 + len(payload), 0, fragment, limit, number, 0) + src + dst
     return header[:10] + struct.pack("!H", dpkt.in_cksum(header)) + header[12:] + payload
 
 
 def _ip6(words: list[str]) -> tuple[int, bytes]:
-    src, dst, limit, size, words = _header(words)
+    src, dst, limit, size, dscp, words = _header(words)
     number, payload = _transport6(words, src, dst, max(0, size - 40))
-    return 0x86DD, _packet6(src, dst, number, payload, 255 if words[0] in ("ns", "na", "rs") else limit)
+    return 0x86DD, _packet6(src, dst, number, payload, 255 if words[0] in ("ns", "na", "rs") else limit, dscp)
 
 
-def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int) -> bytes:
-    return struct.pack("!IHBB", 6 << 28, len(payload), number, limit) + src + dst + payload
+def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int, dscp: int = 0) -> bytes:
+    return struct.pack("!IHBB", 6 << 28 | dscp << 22, len(payload), number, limit) + src + dst + payload
 
 
 def _padded(head: int, size: int) -> bytes:

@@ -48,15 +48,16 @@ def _say_ip(raw: bytes) -> str:
     if raw[9] == 17 and set(struct.unpack("!HH", body[:4])) & {67, 68}:
         return f"{words} udp {_say_ports(body)} {_say_dhcp4(body[8:])}"
     error = raw[9] == 1 and body[0] not in (0, 8)
-    words += _say_header(raw[8], 0 if error else total) + (" first" if fragment & 0x2000 else "")
+    words += _say_header(raw[8], 0 if error else total, raw[1] >> 2) + (" first" if fragment & 0x2000 else "")
     if raw[9] == 1:
         return f"{words} icmp {_say_icmp(body, {8: 'echo', 0: 'reply'}, (3, 4))}"
     return f"{words} {_say_connection(raw[9], body)}"
 
 
-def _say_header(limit: int, size: int) -> str:
+def _say_header(limit: int, size: int, dscp: int) -> str:
     words = f" ttl {limit}" if limit not in USUAL_LIMITS else ""
-    return words + (f" size {size}" if size > LARGE else "")
+    words += f" size {size}" if size > LARGE else ""
+    return words + (f" dscp {dscp}" if dscp else "")
 
 
 def _say_icmp(body: bytes, known: dict[int, str], too_big: tuple[int, int]) -> str:
@@ -123,7 +124,7 @@ def _say_ip6(raw: bytes) -> str:
     if raw[6] == 17 and set(struct.unpack("!HH", body[:4])) & {546, 547}:
         return f"{words} udp {_say_ports(body)} {_say_dhcp6(body[8:])}"
     error = raw[6] == 58 and body[0] < 128
-    words += _say_header(raw[7], 0 if error else 40 + size)
+    words += _say_header(raw[7], 0 if error else 40 + size, int.from_bytes(raw[:2]) >> 6 & 63)
     if raw[6] == 58 and body[0] in _DISCOVERY:
         return f"{words} {_DISCOVERY[body[0]](body)}"
     if raw[6] == 58:
