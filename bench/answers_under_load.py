@@ -4,10 +4,10 @@
 
 One host, a network with DHCPv4, DNS names and a router with SLAAC. An instance asks for each service again and again,
 10 ms after each answer: DHCPv4 (DISCOVER), DNS (A), ND (a neighbour solicitation), RA (a router solicitation).
-Meanwhile `--ports` ports are added to the very same network in one northbound transaction, and the asking goes on until the host
-has them all (`hv_cfg`). Shown are the median before, and the median and the worst answer time meanwhile, for our northd
-and controller ("ovine") and Debian's ("c"). `--check` ends with status 1 if an answer of ours took more than 1 s, or
-none came.
+Meanwhile `--ports` ports are added to the very same network in one northbound transaction, and the asking goes on
+until the host has them all (`hv_cfg`). Shown are the median before, and the median and the worst answer time
+meanwhile, for our northd and controller ("ovine") and Debian's ("c"). `--check` ends with status 1 if an answer of
+ours took more than 1 s, or none came.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
 
 The cloud of bench/routed_cloud.py is started with Debian's ovn-northd and ovn-controllers. Three pings go on, one
 packet every 10 ms: *routed* between instances of two networks on two hosts, *floating IP* from a machine outside,
-*SNAT* from an instance to that machine. First northd is replaced by ours, then the controllers host by host; then all is put
-back in the same order. After each step all hosts say that they have everything (`hv_cfg`), and what was lost is
-counted. `--page` writes the table of docs/restarts.md. `--check` ends with status 1 if a step to our daemons lost a
-packet.
+*SNAT* from an instance to that machine. First northd is replaced by ours, then the controllers host by host; then all
+is put back in the same order. After each step all hosts say that they have everything (`hv_cfg`), and what was lost
+is counted. `--page` writes the table of docs/restarts.md. `--check` ends with status 1 if a step to our daemons lost
+a packet.
 """
 
 from __future__ import annotations
