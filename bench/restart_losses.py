@@ -21,7 +21,11 @@ from pathlib import Path
 import orjson
 
 from ovine.lab import Lab, restarts
-from routed_cloud import KINDS, RoutedCloud, make, pings
+from routed_cloud import INTERNET, RoutedCloud, make
+
+INTERVAL = 0.01
+PATIENCE = 30.0
+KINDS = ("routed", "floating IP", "SNAT")
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,17 @@ def parts(cloud: RoutedCloud) -> dict[str, str]:
 
 
 def measure(cloud: RoutedCloud, stack: str, part: str, name: str, kill: bool) -> Loss:
-    def happening() -> None:
-        restarts.restart(cloud.lab, name, kill=kill)
-        cloud.lab.sync()
-
-    outcomes = pings(cloud, happening)
+    ways = {
+        "routed": (cloud.red1, cloud.blue1.addresses[0].split("/")[0]),
+        "floating IP": (cloud.internet, cloud.floating_ip),
+        "SNAT": (cloud.blue1, INTERNET),
+    }
+    for sender, target in ways.values():
+        sender.wait_reaches(target, timeout=PATIENCE)
+    pings = {kind: sender.ping_in_background(target, interval=INTERVAL) for kind, (sender, target) in ways.items()}
+    restarts.restart(cloud.lab, name, kill=kill)
+    cloud.lab.sync()
+    outcomes = {kind: ping.stop(PATIENCE) for kind, ping in pings.items()}
     return Loss(
         stack,
         part,

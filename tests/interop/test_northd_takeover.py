@@ -177,7 +177,7 @@ async def test_what_debians_northd_made_of_other_features_does_not_hold_datapath
     before = await dump(bed.below, sb.DATABASE)
     assert {sb.LoadBalancer, sb.DNS, sb.StaticMACBinding, sb.IPMulticast} <= {type(row) for row in before.values()}
     with bed.ours():
-        bed.nbctl("--wait=sb", "ls-del", "s1", "--", "ls-del", "s2", "--", "ls-del", "s3")
+        bed.nbctl("--wait=sb", "ls-del", "s1", "--", "ls-del", "s2", "--", "ls-del", "s3", "--", "lr-del", "r")
         after = await dump(bed.below, sb.DATABASE)
     assert not {sb.DatapathBinding, sb.PortBinding, sb.LogicalFlow, sb.DNS} & {type(row) for row in after.values()}
 

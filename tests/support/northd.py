@@ -9,6 +9,11 @@
     acl @pg a2 from-lport 1000 "inport == @pg" drop
     unacl a1
     meter m rate=10 fair=true
+    router r1 chassis=gw1 options:dnat_force_snat_ip=10.0.0.9
+    rport r1 r1-s1 0a:00:00:00:01:fe 10.0.0.254/24 fd00::fe/64 gateways=gw1:20,gw2:10 options:gateway_mtu=1400
+    nat r1 dnat_and_snat 172.16.0.10 10.0.0.1 mac=0a:00:00:00:aa:01 port=p1
+    unnat r1 dnat_and_snat 172.16.0.10
+    hagroup h gw1:20 gw2:10
     dns s1,s2 vm1=10.0.0.1
     qos s1 q1 from-lport 1001 "ip4" dscp=5 rate=100 burst=10
     unqos q1
@@ -18,7 +23,8 @@
     bind p1 h1
     delete p1
 
-Several addresses are separated by ";". Rows get uuids from their names.
+A port of a switch is attached to a router port by type=router addresses=router options:router-port=r1-s1; two router
+ports are joined by peer=… in both. Several addresses are separated by ";". Rows get uuids from their names.
 """
 
 from __future__ import annotations
@@ -188,8 +194,96 @@ class Northbound:
             named = (key,) if row.name in switches.split(",") else ()
             self.put(msgspec.structs.replace(row, dns_records=named))
 
-    def _router(self, name: str) -> None:
-        self.put(nb.LogicalRouter(uuid=row_uuid(f"router {name}"), name=name))
+    def _router(self, name: str, *settings: str) -> None:
+        """Makes or changes a router; other settings than `enabled` are options."""
+        key = row_uuid(f"router {name}")
+        given = {word.removeprefix("options:").split("=", 1)[0]: word.split("=", 1)[1] for word in settings}
+        enabled = None if "enabled" not in given else given.pop("enabled") == "true"
+        before = self.rows.get((nb.LogicalRouter, key))
+        row = before if isinstance(before, nb.LogicalRouter) else nb.LogicalRouter(uuid=key, name=name)
+        self.put(msgspec.structs.replace(row, options=StrMap(given), enabled=enabled))
+
+    def _rport(self, router: str, name: str, mac: str, *more: str) -> None:
+        """Makes or changes a port of a router; words without "=" are its networks."""
+        key = row_uuid(f"rport {name}")
+        maps: dict[str, dict[str, str]] = {"options": {}, "ra": {}}
+        columns: dict[str, Any] = {"networks": tuple(sorted(word for word in more if "=" not in word))}
+        for word, value in (one.split("=", 1) for one in more if "=" in one):
+            column, _, entry = word.partition(":")
+            if entry:
+                maps[column][entry] = value
+            elif word == "gateways":
+                columns["gateway_chassis"] = self._chassis_list(nb.GatewayChassis, name, value.split(","))
+            elif word == "hagroup":
+                columns["ha_chassis_group"] = row_uuid(f"hagroup {value}")
+            elif word == "enabled":
+                columns["enabled"] = value == "true"
+            else:
+                columns[word] = value
+        columns |= {"options": StrMap(maps["options"]), "ipv6_ra_configs": StrMap(maps["ra"])}
+        self.put(nb.LogicalRouterPort(uuid=key, name=name, mac=mac, **columns))
+        row = self.rows[nb.LogicalRouter, row_uuid(f"router {router}")]
+        assert isinstance(row, nb.LogicalRouter)
+        self.put(msgspec.structs.replace(row, ports=tuple(sorted({*row.ports, key}))))
+
+    def _chassis_list(self, table: Any, owner: str, entries: list[str]) -> tuple[Uuid, ...]:
+        keys = []
+        for chassis, priority in (entry.split(":") for entry in entries):
+            keys.append(row_uuid(f"{owner} on {chassis}"))
+            named = {"name": f"{owner}-{chassis}"} if table is nb.GatewayChassis else {}
+            self.put(table(uuid=keys[-1], chassis_name=chassis, priority=int(priority), **named))
+        return tuple(sorted(keys))
+
+    def _hagroup(self, name: str, *entries: str) -> None:
+        members = self._chassis_list(nb.HAChassis, f"group {name}", list(entries))
+        self.put(nb.HAChassisGroup(uuid=row_uuid(f"hagroup {name}"), name=name, ha_chassis=members))
+
+    def _nat(self, router: str, kind: str, external: str, logical: str, *more: str) -> None:
+        """Makes or changes a NAT rule; `-` gives it to no router."""
+        key = row_uuid(f"nat {kind} {external} {logical}")
+        given = dict(word.split("=", 1) for word in more)
+        options = {k.removeprefix("options:"): given.pop(k) for k in list(given) if k.startswith("options:")}
+        columns: dict[str, Any] = {
+            "external_mac": given.get("mac"),
+            "logical_port": given.get("port"),
+            "external_port_range": given.get("ports", ""),
+            "allowed_ext_ips": row_uuid(f"set {given['allowed']}") if "allowed" in given else None,
+            "exempted_ext_ips": row_uuid(f"set {given['exempted']}") if "exempted" in given else None,
+            "gateway_port": row_uuid(f"rport {given['gateway']}") if "gateway" in given else None,
+        }
+        row = nb.NAT(uuid=key, type=kind, external_ip=external, logical_ip=logical, options=StrMap(options), **columns)
+        self.put(row)
+        if router != "-":
+            having = self.rows[nb.LogicalRouter, row_uuid(f"router {router}")]
+            assert isinstance(having, nb.LogicalRouter)
+            self.put(msgspec.structs.replace(having, nat=tuple(sorted({*having.nat, key}))))
+
+    def _unnat(self, router: str, kind: str, external: str) -> None:
+        """Takes all NAT rules of a kind with an external address from a router."""
+        having = self.rows[nb.LogicalRouter, row_uuid(f"router {router}")]
+        assert isinstance(having, nb.LogicalRouter)
+        for key in having.nat:
+            row = self.rows[nb.NAT, key]
+            if isinstance(row, nb.NAT) and (row.type, row.external_ip) == (kind, external):
+                del self.rows[nb.NAT, key]
+        self.put(msgspec.structs.replace(having, nat=tuple(key for key in having.nat if (nb.NAT, key) in self.rows)))
+
+    def _unrouter(self, name: str) -> None:
+        """Deletes a router with its ports and NAT rules (references from switch ports are by name, and stay)."""
+        row = self.rows.pop((nb.LogicalRouter, row_uuid(f"router {name}")), None)
+        if isinstance(row, nb.LogicalRouter):
+            for key in row.ports:
+                self.rows.pop((nb.LogicalRouterPort, key), None)
+            for key in row.nat:
+                self.rows.pop((nb.NAT, key), None)
+
+    def _unrport(self, name: str) -> None:
+        """Deletes a router port."""
+        key = row_uuid(f"rport {name}")
+        self.rows.pop((nb.LogicalRouterPort, key), None)
+        for row in list(self.rows.values()):
+            if isinstance(row, nb.LogicalRouter) and key in row.ports:
+                self.put(msgspec.structs.replace(row, ports=tuple(p for p in row.ports if p != key)))
 
     def _global(self, *settings: str) -> None:
         self.put(nb.NBGlobal(uuid=row_uuid("global"), options=_map(settings)))
@@ -243,8 +337,8 @@ def compiled(northbound: Northbound) -> Engine:
 def known_lines(engine: Engine) -> Iterator[str]:
     """What switches know, as "SWITCH has MAC at PORT" and "SWITCH has IP at MAC"."""
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
-    switches = {number: names[key] for key, number in engine.rows(DATAPATH_KEYS).items()}
-    ports = {(names[switch], number): name for (switch, name), number in engine.rows(KEYS).items()}
+    switches = {number: names[key] for key, number in engine.rows(DATAPATH_KEYS).items() if key in names}
+    ports = {(names[switch], number): name for (switch, name), number in engine.rows(KEYS).items() if switch in names}
     for (number, mac), known in engine.rows(KNOWN_AT).items():
         switch = switches[number]
         yield f"{switch} has {mac} at {ports[switch, known.port_key]}"
@@ -258,6 +352,7 @@ def flow_lines(engine: Engine, *, shared: bool = False, source: str = "") -> Ite
     With `source`, only those of one feature.
     """
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
+    names |= {key: row.name for key, row in engine.rows(nb.LogicalRouter).items()}
     groups = {f"port group {key}": row.name for key, row in engine.rows(nb.PortGroup).items()}
     for (place, *_), row in engine.rows(FLOWS).items():
         ours = "source" in row.external_ids and "stage-hint" not in row.external_ids

@@ -131,12 +131,11 @@ def _check_known(resource: Resource, attributes: Attributes) -> None:
 def _converted(resource: Resource, attributes: Attributes) -> Attributes:
     for name in attributes:
         if attributes[name] is not UNSET:
-            convert(resource, attributes, name)
+            _convert_one(resource, attributes, name)
     return attributes
 
 
-def convert(resource: Resource, attributes: Attributes, name: str) -> None:
-    """Converts and judges one attribute in place. Raises HttpError and neutron-lib's errors."""
+def _convert_one(resource: Resource, attributes: Attributes, name: str) -> None:
     try:
         resource.infos[name].convert_values(attributes, exc_cls=webob.exc.HTTPBadRequest)
     except (n_exc.NeutronException, webob.exc.HTTPException, HttpError):

@@ -1,8 +1,9 @@
 """How rules and queries see the world: every read goes through a Reader, and is recorded.
 
 A row is handed out as a *view*: it has the row's attributes, and each attribute read is recorded as a read of that
-column only, so that a change of another column does not run the reader again. A view is not a value: it can be neither
-compared, hashed nor emitted; use `Reader.value` for the whole row.
+column only, so that a change of another column does not run the reader again. A property of the row's class counts as
+the columns that it reads. A view is not a value: it can be neither compared, hashed nor emitted; use `Reader.value` for
+the whole row.
 """
 
 from __future__ import annotations
@@ -58,7 +59,13 @@ def view_class(kind: type[Any]) -> type[View] | None:
     """The View subclass for a value type; None for a type without columns, which is read as a whole."""
     if kind not in _VIEWS:
         columns = columns_of(kind)
-        body: dict[str, Any] = {name: _column(name, 2 << n) for n, name in enumerate(columns)}
+        body: dict[str, Any] = {
+            name: member
+            for base in reversed(kind.__mro__)
+            for name, member in vars(base).items()
+            if isinstance(member, property)
+        }
+        body |= {name: _column(name, 2 << n) for n, name in enumerate(columns)}
         _VIEWS[kind] = type(f"{kind.__name__}View", (View,), body | {"__slots__": ()}) if columns else None
     return _VIEWS[kind]
 

@@ -114,6 +114,12 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def one_of(values: Iterable[str]) -> str:
+    """A constant of a match: the value, or the set of them."""
+    listed = list(values)
+    return listed[0] if len(listed) == 1 else "{" + ", ".join(listed) + "}"
+
+
 @query
 def only_member(q: Reader, scope: Scope) -> Uuid | None:
     """The datapath of a scope that has just one."""

@@ -40,7 +40,12 @@ GAPS = (
         lambda row: row.options.get("use_ct_inv_match", "").lower() == "false",
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
-    Gap("logical_router", nb.LogicalRouter, lambda row: True, "routers are not compiled yet; it does not route"),
+    Gap(
+        "router_load_balancer",
+        nb.LogicalRouter,
+        lambda row: row.load_balancer or row.load_balancer_group,
+        "load balancers are not compiled yet; their addresses do not answer",
+    ),
     Gap(
         "load_balancer",
         _SWITCH,
@@ -85,9 +90,21 @@ GAPS = (
         "external ports are not compiled yet; it has a binding, but is given no services",
     ),
     Gap(
+        "arp_proxy",
+        _PORT,
+        lambda row: row.type == "router" and "arp_proxy" in row.options,
+        "arp_proxy is not compiled yet; the addresses that it names do not answer",
+    ),
+    Gap(
+        "prefix_delegation",
+        nb.LogicalRouterPort,
+        lambda row: any(row.options.get(name, "").lower() == "true" for name in ("prefix_delegation", "prefix")),
+        "IPv6 prefixes are not asked for yet",
+    ),
+    Gap(
         "port_type",
         _PORT,
-        lambda row: row.type not in COMPILED | {"virtual", "external"},
+        lambda row: row.type not in COMPILED | {"router", "virtual", "external"},
         "ports of its type are not compiled yet; it carries nothing",
     ),
 )

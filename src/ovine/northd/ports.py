@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, Sticky, rule
 from ovine.model import nb, sb
-from ovine.model.base import StrMap, Uuid
+from ovine.model.base import Map, StrMap, Uuid
 from ovine.northd.addresses import Owned, parse_owned
 from ovine.northd.datapaths import requested_key, switch_of
 from ovine.northd.flows import datapath_ref
 from ovine.northd.inputs import BOUND, chassis_called
 from ovine.projection import Names, Target, ref
 
-VIF, LOCALNET, LOCALPORT, VIRTUAL, EXTERNAL = "", "localnet", "localport", "virtual", "external"
+VIF, LOCALNET, LOCALPORT, ROUTER, VIRTUAL, EXTERNAL = "", "localnet", "localport", "router", "virtual", "external"
 COMPILED = frozenset({VIF, LOCALNET, LOCALPORT})
-"""Types that take part in switching."""
+"""Types that take part in switching; so do ports of type router, which `ovine.northd.attachments` reads."""
 BOUND_ONLY = frozenset({VIRTUAL, EXTERNAL})
 """Types that get a Port_Binding, and nothing else."""
 
@@ -46,6 +46,10 @@ class Port:
     switched: bool
     """It takes part in switching."""
     problems: tuple[str, ...]
+    router_port: Uuid | None = None
+    """The port that a port of type router is attached to."""
+    as_router: bool = False
+    """It has the addresses of that port, and is where that port is."""
 
 
 class Flooded(NamedTuple):
@@ -53,6 +57,7 @@ class Flooded(NamedTuple):
 
     switch: Uuid
     unknown: bool
+    router: bool
 
 
 PORTS: Relation[Uuid, Port] = Relation("ports")
@@ -80,8 +85,8 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
     switch = switch_of(q, key)
     if switch is None:
         return
-    addresses = _addresses(row.addresses, row.dynamic_addresses)
-    owned, problems = _read(addresses)
+    addresses = addresses_of(row.addresses, row.dynamic_addresses)
+    owned, problems = read_addresses(addresses)
     wanted, complaint = requested_key(row.options, KEYS.high)
     unknown = "unknown" in addresses
     learns = unknown and (
@@ -102,18 +107,19 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
     )
     yield PORTS(key, made)
     if made.enabled and made.switched:
-        yield FLOODED(binding_ref(made.name), Flooded(switch, unknown))
+        yield FLOODED(binding_ref(made.name), Flooded(switch, unknown, router=False))
     yield KEYS.request((switch, made.name), pool=switch, wanted=wanted)
 
 
-def _addresses(configured: tuple[str, ...], dynamic: str | None) -> tuple[str, ...]:
+def addresses_of(configured: tuple[str, ...], dynamic: str | None) -> tuple[str, ...]:
     """The address entries, with those that were given out in place of those that ask for one."""
     if not dynamic:
         return configured
     return tuple(dynamic if "dynamic" in entry.split() else entry for entry in configured)
 
 
-def _read(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple[str, ...]]:
+def read_addresses(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple[str, ...]]:
+    """What a port owns, merged by Ethernet address, and what of its address entries cannot be read."""
     owned: dict[str, Owned] = {}
     problems = []
     for entry in addresses:
@@ -165,15 +171,14 @@ def disputed(address: str, ports: list[Port]) -> str:
 
 @rule(over=PORTS, writes=(PORT_BINDINGS,))
 def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """The southbound row by which hosts know the port. Where it is bound is theirs to write."""
+    """The row by which hosts know the port, if it does not lead to a router. Where it is bound is theirs to write."""
     port = q.row(PORTS, key)
+    if port.type == ROUTER:
+        return
     row = q.row(nb.LogicalSwitchPort, key)
     number = q.get(KEYS, (port.switch, port.name))
     if number is None:
         return
-    ids = dict(row.external_ids)
-    if name := row.external_ids.get("neutron:port_name"):
-        ids["name"] = name
     main, others = _requested(q, row.options.get("requested-chassis", ""))
     yield PORT_BINDINGS(
         port.name,
@@ -185,14 +190,20 @@ def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             tunnel_key=number,
             parent_port=row.parent_name or None,
             tag=_tag(row.tag_request, row.tag),
-            mac=tuple(sorted(_addresses(row.addresses, row.dynamic_addresses))),
+            mac=tuple(sorted(addresses_of(row.addresses, row.dynamic_addresses))),
             port_security=row.port_security,
-            external_ids=StrMap(ids),
-            up=_reported_up(q, port.name),
+            external_ids=binding_ids(row.external_ids),
+            up=reported_up(q, port.name),
             requested_chassis=main,
             requested_additional_chassis=others,
         ),
     )
+
+
+def binding_ids(external_ids: Map[str, str]) -> Map[str, str]:
+    """A binding's external_ids: those of the northbound port, with its friendly name."""
+    name = external_ids.get("neutron:port_name")
+    return StrMap({**external_ids, "name": name}) if name else external_ids
 
 
 def _tag(requested: int | None, given: int | None) -> int | None:
@@ -206,7 +217,7 @@ def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
     return chassis_called(q, main), tuple(sorted({one for one in found if one is not None}))
 
 
-def _reported_up(q: Reader, name: str) -> bool:
+def reported_up(q: Reader, name: str) -> bool:
     """Port_Binding.up as it is now. It starts as false, which tells hosts that they are to report it."""
     bindings = q.find_rows(BOUND, name)
     return bool(bindings and bindings[0].up)
@@ -219,10 +230,11 @@ def is_up(q: Reader, name: str) -> bool:
 
 @rule(over=PORTS, writes=(STATES,))
 def port_state(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Logical_Switch_Port.up, and the tag that was asked for."""
+    """Logical_Switch_Port.up, and the tag that was asked for. A port to a router is up at all times."""
     name = q.row(PORTS, key).name
     row = q.row(nb.LogicalSwitchPort, key)
-    yield STATES(key, nb.LogicalSwitchPort(up=is_up(q, name), tag=_tag(row.tag_request, row.tag)))
+    up = q.row(PORTS, key).type == ROUTER or is_up(q, name)
+    yield STATES(key, nb.LogicalSwitchPort(up=up, tag=_tag(row.tag_request, row.tag)))
 
 
 def _key(row: sb.PortBinding, names: Names) -> Hashable:

@@ -201,18 +201,18 @@ def is_central(q: Reader, router: Uuid) -> bool:
 
 
 @query
-def resident(q: Reader, key: Uuid) -> str:
-    """The condition under which a host speaks for a router port: the chassis of the gateway; "" if every host does.
+def speaks_where(q: Reader, key: Uuid) -> str:
+    """The condition under which a host answers for a router port: the chassis of a gateway port; "" if every host does.
 
-    That of a gateway port itself, or, with options:reside-on-redirect-chassis, of the router's only gateway port, for a
-    port on a switch with a physical network.
+    On a switch with a physical network every host would get a request, and the networks there must learn one place. It
+    is that of a gateway port itself, or with options:reside-on-redirect-chassis that of the router's only gateway port.
     """
     port = q.row(ROUTER_PORTS, key)
+    if port.switch is None or not q.find(LOCALNETS, port.switch):
+        return ""
     if port.gateway:
         return f"is_chassis_resident({quoted(port.redirect)})"
-    if port.options.get("reside-on-redirect-chassis", "").lower() != "true":
-        return ""
     gateways: tuple[Uuid, ...] = q.find(GATEWAYS, port.router)
-    if len(gateways) != 1 or port.switch is None or not q.find(LOCALNETS, port.switch):
+    if len(gateways) != 1 or port.options.get("reside-on-redirect-chassis", "").lower() != "true":
         return ""
     return f"is_chassis_resident({quoted(q.row(ROUTER_PORTS, gateways[0]).redirect)})"

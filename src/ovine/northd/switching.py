@@ -20,7 +20,8 @@ from ovine.northd.datapaths import SWITCHES, member
 from ovine.northd.flows import FLOWS, MEMBERS, Shared, flow, quoted, scope
 from ovine.northd.multicast import FLOOD_GROUP, UNKNOWN_GROUP
 from ovine.northd.pipeline import ADMIT, DELIVER, FORWARD, GUARD, KNOWN, LEARNS, UNKNOWN
-from ovine.northd.ports import KEYS, PORTS, disputed, owners_in_order
+from ovine.northd.ports import KEYS, PORTS, ROUTER, disputed, owners_in_order
+from ovine.northd.router_ports import speaks_where
 from ovine.projection import Names, Target
 
 SOURCE = "switching"
@@ -75,11 +76,20 @@ def knowledge(q: Reader, switch: Uuid) -> Iterator[Emit]:
 
 
 def _first_owner(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
-    """Packets to a port's own Ethernet address go to it alone, or nowhere while it is disabled."""
+    """Packets to a port's own Ethernet address go to it alone, or nowhere while it is disabled.
+
+    That of a router may be at its port on some hosts only; elsewhere it is out in the physical network.
+    """
     switch, mac = owned
     port = owners_in_order(q, q.find(OWNERS, owned))[0]
     if not port.enabled:
         yield flow(switch, FORWARD, 50, f"eth.dst == {mac}", "drop;", source=SOURCE, hint=port.key)
+        return
+    if port.type == ROUTER:
+        where = speaks_where(q, port.router_port) if port.as_router and port.router_port is not None else ""
+        match = f"eth.dst == {mac} && {where}" if where else f"eth.dst == {mac}"
+        actions = f"outport = {quoted(port.name)}; output;"
+        yield flow(switch, FORWARD, 50, match, actions, source=SOURCE, hint=port.key)
         return
     datapath, number = q.get(SWITCH_KEYS, switch), q.get(KEYS, (switch, port.name))
     if datapath is not None and number is not None:

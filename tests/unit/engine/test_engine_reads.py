@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pytest
@@ -16,6 +17,17 @@ class Port(NamedTuple):
     up: bool = False
 
 
+@dataclass(frozen=True)
+class Person:
+    first: str
+    last: str
+    age: int = 0
+
+    @property
+    def full(self) -> str:
+        return f"{self.first} {self.last}"
+
+
 class Switch(NamedTuple):
     name: str
     key: int = 0
@@ -23,6 +35,7 @@ class Switch(NamedTuple):
 
 OUT: Relation[str, tuple[str, int]] = Relation("out")
 COUNT: Relation[str, int] = Relation("count")
+NAMES: Relation[str, str] = Relation("names")
 PORTS_OF: Index[Port] = Index(Port, lambda port: (port.switch,))
 
 
@@ -139,6 +152,23 @@ def test_a_view_is_not_a_value(engine: Engine) -> None:
     leaking.feed(Port, "p1", Port("p1", "s1"))
     leaking.run()
     assert "only values can be emitted" in leaking.failures()[0].error
+
+
+def test_a_property_counts_as_the_columns_that_it_reads() -> None:
+    @rule(over=Person, writes=(NAMES,))
+    def name(q: Reader, key: str) -> Iterator[Emit]:
+        yield NAMES(key, q.row(Person, key).full)
+
+    made = Engine([name])
+    made.feed(Person, "p", Person("Ada", "Byron"))
+    made.run()
+    made.log = []
+    made.feed(Person, "p", Person("Ada", "Byron", 36))
+    made.run()
+    assert made.log == []
+    made.feed(Person, "p", Person("Ada", "Lovelace", 36))
+    made.run()
+    assert dict(made.rows(NAMES)) == {"p": "Ada Lovelace"}
 
 
 def test_a_derived_relation_cannot_be_fed(engine: Engine) -> None:

@@ -2,7 +2,8 @@
 
 In a file, `case:` begins a case and names what it shows; northbound commands follow (`support.northd`), then `---`,
 then what is expected: all flows that belong to single switches and what these know (`known_lines`) or, after `shared`,
-all flows that belong to scopes (after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. Every flow
+all flows that belong to scopes (after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. A line
+`only PLACE …` or `only PLACE:STAGE …` among the commands leaves out what concerns other places and stages. Every flow
 is also read by the parser of the language.
 """
 
@@ -42,17 +43,29 @@ def read(path: Path) -> Iterator[Case]:
 def check(case: Case) -> None:
     """Compiles the case and compares everything that it speaks of."""
     northbound = Northbound()
-    northbound.apply(case.commands)
+    lines = case.commands.splitlines()
+    narrowed = [place for line in lines if line.startswith("only ") for place in line.split()[1:]]
+    northbound.apply("\n".join(line for line in lines if not line.startswith("only ")))
     engine = compiled(northbound)
     shared = [line for line in case.expected if line.split()[0] == "shared"]
     found = list(flow_lines(engine, shared=bool(shared), source=" ".join(shared).removeprefix("shared").strip()))
     found += () if shared else known_lines(engine)
+    found = [line for line in found if not narrowed or _asked(line, narrowed)]
     found += [f"failure | {failure.error.partition(': ')[2]}" for failure in engine.failures()]
     assert sorted(found) == sorted(line for line in case.expected if line not in shared)
     for row in engine.rows(FLOWS).values():
         parse_match(row.match)
         parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
     assert engine.audit() == []
+
+
+def _asked(line: str, places: list[str]) -> bool:
+    """Whether a case speaks of this flow or known address."""
+    flow, bar, _ = line.partition(" | ")
+    if not bar:
+        return line.partition(" has ")[0] in places
+    place, stage, _ = flow.rsplit(" ", 2)
+    return place in places or f"{place}:{stage}" in places or f"*:{stage}" in places
 
 
 @pytest.mark.parametrize("case", [case for path in sorted(CASES.glob("*.txt")) for case in read(path)], ids=str)

@@ -87,7 +87,7 @@ def test_a_new_switch_changes_groups_and_no_shared_flow(northbound: Northbound) 
 def test_a_port_that_comes_up_runs_no_flow(northbound: Northbound) -> None:
     engine = compiled(northbound)
     ran = after(northbound, engine, "bind p1 h1")
-    assert ran == ["northd.ports.port_binding", "northd.ports.port_state"]
+    assert ran == ["northd.ha_groups.presence", "northd.ports.port_binding", "northd.ports.port_state"]
     assert engine.rows(ports.STATES)[row_uuid("port p1")].up is True
 
 
@@ -299,7 +299,7 @@ def test_a_host_may_learn_only_where_a_port_learns(northbound: Northbound) -> No
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
-        "logical_router": {},
+        "router_load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "multicast_snooping": {"other_config": StrMap({"mcast_snoop": "true"})},
@@ -308,12 +308,13 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "tag_allocation": {"tag_request": 0},
         "virtual_port": {"type": "virtual"},
         "external_port": {"type": "external"},
-        "port_type": {"type": "router"},
+        "arp_proxy": {"type": "router", "options": StrMap({"arp_proxy": "10.0.0.9"})},
+        "prefix_delegation": {"options": StrMap({"prefix_delegation": "true"})},
+        "port_type": {"type": "vtep"},
     }
     engine = northd.new_engine()
     engine.feed(gap.table, row_uuid("a"), gap.table(uuid=row_uuid("a"), name="asks", **asking[gap.name]))
-    if gap.name != "logical_router":
-        engine.feed(gap.table, row_uuid("b"), gap.table(uuid=row_uuid("b"), name="plain"))
+    engine.feed(gap.table, row_uuid("b"), gap.table(uuid=row_uuid("b"), name="plain"))
     engine.run()
     (failure,) = engine.failures()
     assert failure.rule == f"northd.gaps.{gap.name}"
