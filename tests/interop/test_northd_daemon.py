@@ -151,10 +151,12 @@ def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed:
     for switch in ("s1", "s2"):
         bed.nbctl("--may-exist", "ls-add", switch)
         bed.nbctl("set", "logical_switch", switch, "other_config:mcast_snoop=true")
+    bed.nbctl("lr-add", "r1", "--", "set", "logical_router", "r1", "options:mcast_relay=true")
     bed.nbctl("lsp-add", "s1", "v1", "--", "lsp-set-type", "v1", "vtep")
     bed.sync()
     failures = daemon.failures()
     assert sorted((f["rule"], f["error"].partition(":")[0]) for f in failures) == [
+        ("northd.gaps.multicast_relay", "NotCompiled"),
         ("northd.gaps.multicast_snooping", "NotCompiled"),
         ("northd.gaps.multicast_snooping", "NotCompiled"),
         ("northd.gaps.port_type", "NotCompiled"),
@@ -162,6 +164,7 @@ def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed:
     assert "multicast is flooded" in next(f["error"] for f in failures if "snooping" in f["rule"])
     assert len(re.findall(r"WARN.*multicast_snooping", daemon.messages())) == 1
     assert len(re.findall(r"WARN.*port_type", daemon.messages())) == 1
+    assert len(re.findall(r"WARN.*multicast_relay", daemon.messages())) == 1
 
 
 def test_a_row_that_cannot_be_read_leaves_the_rest_working(bed: NorthdBed, daemon: Daemon) -> None:

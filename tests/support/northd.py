@@ -14,6 +14,12 @@
     nat r1 dnat_and_snat 172.16.0.10 10.0.0.1 mac=0a:00:00:00:aa:01 port=p1
     unnat r1 dnat_and_snat 172.16.0.10
     hagroup h gw1:20 gw2:10
+    route r1 out 0.0.0.0/0 172.16.0.1 table=t policy=src-ip port=r1-out bfd=b options:ecmp_symmetric_reply=true
+    policy r1 p 100 "ip4.src == 10.0.0.9" reroute 10.0.0.7 10.0.0.8 pkt_mark=5
+    bfd b r1-out 172.16.0.1 min_tx=500
+    said r1-out 172.16.0.1 up
+    mac r1-out 172.16.0.7 0a:00:00:00:00:07
+    learned r1 r1-out 172.16.0.8 0a:00:00:00:00:08 1000
     dns s1,s2 vm1=10.0.0.1
     qos s1 q1 from-lport 1001 "ip4" dscp=5 rate=100 burst=10
     unqos q1
@@ -31,7 +37,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -285,6 +291,75 @@ class Northbound:
             if isinstance(row, nb.LogicalRouter) and key in row.ports:
                 self.put(msgspec.structs.replace(row, ports=tuple(p for p in row.ports if p != key)))
 
+    def _route(self, router: str, name: str, prefix: str, next_hop: str, *settings: str) -> None:
+        """Makes or changes a static route; `-` gives it to no router."""
+        columns: dict[str, Any] = {}
+        options: dict[str, str] = {}
+        for key, value in (word.split("=", 1) for word in settings):
+            if key.startswith("options:"):
+                options[key.removeprefix("options:")] = value
+            else:
+                column = {"table": "route_table", "port": "output_port"}.get(key, key)
+                columns[column] = row_uuid(f"bfd {value}") if key == "bfd" else value
+        key = row_uuid(f"route {name}")
+        made = nb.LogicalRouterStaticRoute(uuid=key, ip_prefix=prefix, nexthop=next_hop, options=StrMap(options))
+        self.put(msgspec.structs.replace(made, **columns))
+        self._give(router, "static_routes", key)
+
+    def _unroute(self, name: str) -> None:
+        self._take(nb.LogicalRouterStaticRoute, "static_routes", row_uuid(f"route {name}"))
+
+    def _policy(self, router: str, name: str, priority: str, match: str, action: str, *more: str) -> None:
+        """Makes or changes a policy; words without "=" are its next hops; `-` gives it to no router."""
+        key = row_uuid(f"policy {name}")
+        hops = tuple(sorted(word for word in more if "=" not in word))
+        options = _map(tuple(word for word in more if "=" in word))
+        made = nb.LogicalRouterPolicy(uuid=key, priority=int(priority), match=match, action=action, options=options)
+        self.put(msgspec.structs.replace(made, nexthops=hops))
+        self._give(router, "policies", key)
+
+    def _unpolicy(self, name: str) -> None:
+        self._take(nb.LogicalRouterPolicy, "policies", row_uuid(f"policy {name}"))
+
+    def _give(self, router: str, column: str, key: Uuid) -> None:
+        for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalRouter)]:
+            kept = {one for one in getattr(row, column) if one != key}
+            owned = tuple(sorted(kept | ({key} if row.name == router else set())))
+            self.put(msgspec.structs.replace(row, **{column: owned}))
+
+    def _take(self, table: type[Row], column: str, key: Uuid) -> None:
+        self.rows.pop((table, key), None)
+        self._give("", column, key)
+
+    def _bfd(self, name: str, port: str, address: str, *settings: str) -> None:
+        given = {key: int(value) for key, value in (word.split("=", 1) for word in settings)}
+        made = nb.BFD(uuid=row_uuid(f"bfd {name}"), logical_port=port, dst_ip=address)
+        self.put(msgspec.structs.replace(made, **given))
+
+    def _unbfd(self, name: str) -> None:
+        """Deletes a BFD session (weak references to it go with it)."""
+        key = row_uuid(f"bfd {name}")
+        self.rows.pop((nb.BFD, key), None)
+        for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalRouterStaticRoute)]:
+            if row.bfd == key:
+                self.put(msgspec.structs.replace(row, bfd=None))
+
+    def _said(self, port: str, address: str, status: str) -> None:
+        """What a host reports of a BFD session."""
+        row = sb.BFD(uuid=row_uuid(f"said {port} {address}"), logical_port=port, dst_ip=address, status=status)
+        self.put(row)
+
+    def _mac(self, port: str, ip: str, mac: str) -> None:
+        self.put(nb.StaticMACBinding(uuid=row_uuid(f"mac {port} {ip}"), logical_port=port, ip=ip, mac=mac))
+
+    def _learned(self, router: str, port: str, ip: str, mac: str, at: str) -> None:
+        """A binding that a host learned, at a time in milliseconds."""
+        datapath = row_uuid(f"datapath {router}")
+        ids = StrMap({"logical-router": row_uuid(f"router {router}")})
+        self.put(sb.DatapathBinding(uuid=datapath, external_ids=ids))
+        made = sb.MACBinding(uuid=row_uuid(f"learned {port} {ip}"), logical_port=port, ip=ip, mac=mac)
+        self.put(msgspec.structs.replace(made, datapath=datapath, timestamp=int(at)))
+
     def _global(self, *settings: str) -> None:
         self.put(nb.NBGlobal(uuid=row_uuid("global"), options=_map(settings)))
 
@@ -346,16 +421,16 @@ def known_lines(engine: Engine) -> Iterator[str]:
         yield f"{names[key]} has {ip} at {neighbour.mac}"
 
 
-def flow_lines(engine: Engine, *, shared: bool = False, source: str = "") -> Iterator[str]:
+def flow_lines(engine: Engine, *, shared: bool = False, sources: Collection[str] = ()) -> Iterator[str]:
     """Logical flows as "PLACE STAGE PRIORITY | MATCH | ACTIONS", those of single datapaths or those of scopes.
 
-    With `source`, only those of one feature.
+    With `sources`, only those of these features.
     """
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
     names |= {key: row.name for key, row in engine.rows(nb.LogicalRouter).items()}
     groups = {f"port group {key}": row.name for key, row in engine.rows(nb.PortGroup).items()}
     for (place, *_), row in engine.rows(FLOWS).items():
         ours = "source" in row.external_ids and "stage-hint" not in row.external_ids
-        if ours == shared and source in ("", row.external_ids["source"]):
+        if ours == shared and (not sources or row.external_ids["source"] in sources):
             where = groups.get(place.scope, place.scope) if isinstance(place, Scope) else names.get(place, place)
             yield f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}"

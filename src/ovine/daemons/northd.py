@@ -48,6 +48,7 @@ class Northd:
     def __init__(self, context: Context, above: Client, below: Client) -> None:
         from ovine import northd
         from ovine.daemons.derivation import Derivation
+        from ovine.northd.ageing import Ageing
         from ovine.northd.upward import Upward
 
         self.log = context.log
@@ -66,7 +67,10 @@ class Northd:
         for client, tables in ((above, northd.NB_INPUTS), (below, northd.SB_INPUTS)):
             self.derivation.feed(client, tables)
         # The southbound goes first: others wait for it.
-        self.derivation.write(
+        self._ageing = Ageing()
+        self._alarm: asyncio.TimerHandle | None = None
+        """When learned addresses are next to be looked at."""
+        self._down: Writer = self.derivation.write(
             below, northd.TARGETS, allowed=self._writes, extend=self._guard, written=lambda: self._up.wake()
         )
         self._up: Writer = self.derivation.add(
@@ -129,14 +133,30 @@ class Northd:
     # --- what goes into transactions besides rows ---------------------------------------------------------------------
 
     def _guard(self, transaction: Transaction) -> None:
-        """Deletes what hosts learned about things that are gone, and makes sure that it is our turn."""
+        """Deletes what hosts learned that is out of date, and makes sure that it is our turn."""
         from ovine.northd.learned import STALE
 
+        self._expire(transaction)
         for table, uuid in self.derivation.engine.rows(STALE):
             if self.below.replica.get(table, uuid) is not None:
                 transaction.delete(table, uuid)
         if transaction:
             transaction.assert_lock(LOCK)
+
+    def _expire(self, transaction: Transaction) -> None:
+        """Deletes learned addresses that have reached the greatest age, and has the writer look again in time."""
+        from ovine.model import nb, sb
+        from ovine.northd.mac_bindings import removal_limit
+
+        rows = self.above.replica.rows(nb.NBGlobal).values()
+        limit = max((removal_limit(row.options) for row in rows), default=0)
+        for uuid in self._ageing.due(self.derivation.engine, limit, _now()):
+            if self.below.replica.get(sb.MACBinding, uuid) is not None:
+                transaction.delete(sb.MACBinding, uuid)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        later = self._ageing.next_look(_now())
+        self._alarm = None if later is None else asyncio.get_running_loop().call_later(later / 1000, self._down.wake)
 
     def _progress(self, transaction: Transaction) -> None:
         """Tells the northbound how far the southbound and its hosts have come.

@@ -19,6 +19,7 @@ from ovine.northd import (
     acl_shared,
     arp_nd,
     attachments,
+    bfd,
     config,
     copp,
     datapaths,
@@ -29,6 +30,7 @@ from ovine.northd import (
     ha_groups,
     learned,
     leftovers,
+    mac_bindings,
     meters,
     multicast,
     nats,
@@ -37,8 +39,7 @@ from ovine.northd import (
     qos,
     rbac,
     router_bindings,
-    router_ports,
-    routers,
+    routing,
     sets,
     switching,
 )
@@ -55,6 +56,7 @@ SHARED = (
     *dhcp.SHARED,
     *dns.SHARED,
     *qos.SHARED,
+    *routing.SHARED,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -63,9 +65,7 @@ RULES: tuple[Rule, ...] = (
     datapaths.datapath,
     datapaths.router_datapath,
     datapaths.scopes,
-    routers.router,
-    router_ports.router_port,
-    router_ports.readable,
+    *routing.RULES,
     ports.port,
     ports.readable,
     ports.port_binding,
@@ -139,13 +139,17 @@ TARGETS: tuple[Target[Any], ...] = (
     *dhcp.TARGETS,
     dns.TARGET,
     *rbac.TARGETS,
+    *routing.TARGETS,
     *leftovers.TARGETS,
 )
 """The southbound tables, each after those that its rows refer to."""
 
 INPUTS: tuple[type[Row], ...] = (*NB_INPUTS, *SB_INPUTS)
 
-WATCHED: tuple[Relation[Any, Any], ...] = (*(target.relation for target in TARGETS), ports.STATES)
+WATCHED: tuple[Relation[Any, Any], ...] = (
+    *(target.relation for target in TARGETS),
+    *(ports.STATES, bfd.STATES, mac_bindings.EXPIRY),
+)
 
 __all__ = ["INPUTS", "NB_INPUTS", "RULES", "SB_INPUTS", "TARGETS", "WATCHED", "agrees", "new_engine", "seeded"]
 
@@ -165,8 +169,11 @@ def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], .
         if kind in row.external_ids
     }
     bindings = southbound.rows(sb.PortBinding).values()
+    sessions = {(row.logical_port, row.dst_ip): row for row in southbound.rows(sb.BFD).values()}
     return (
         (datapaths.KEYS, {owner: datapath_rows[uuid].tunnel_key for uuid, owner in owners.items()}),
+        (bfd.SOURCE_PORTS, {name: row.src_port for name, row in sessions.items()}),
+        (bfd.DISCRIMINATORS, {name: row.disc for name, row in sessions.items()}),
         (ports.KEYS, {(owners[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in owners}),
     )
 

@@ -41,16 +41,28 @@ GAPS = (
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap(
+        "load_balancer",
+        _SWITCH,
+        lambda row: row.load_balancer or row.load_balancer_group,
+        "load balancers are not compiled yet; their addresses do not answer",
+    ),
+    Gap(
         "router_load_balancer",
         nb.LogicalRouter,
         lambda row: row.load_balancer or row.load_balancer_group,
         "load balancers are not compiled yet; their addresses do not answer",
     ),
     Gap(
-        "load_balancer",
-        _SWITCH,
-        lambda row: row.load_balancer or row.load_balancer_group,
-        "load balancers are not compiled yet; their addresses do not answer",
+        "router_copp",
+        nb.LogicalRouter,
+        lambda row: row.copp,
+        "control plane protection is not compiled for routers yet; nothing is metered",
+    ),
+    Gap(
+        "multicast_relay",
+        nb.LogicalRouter,
+        lambda row: row.options.get("mcast_relay", "").lower() == "true",
+        "multicast is not relayed yet; it stays on its switch",
     ),
     Gap(
         "forwarding_group",

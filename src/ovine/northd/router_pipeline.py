@@ -78,7 +78,8 @@ LARGER = Register("larger", "reg9[0]", ADMIT, INPUT, "the packet is larger than 
 LOOPED = Register("looped", "reg9[1]", ADMIT, TOO_BIG, "the router itself sent the packet into this pipeline")
 LEARNS = Register("learns", "reg9[2]", LOOKUP, LEARN, "the sender is to be learned, if it is not known")
 KNOWN = Register("known", "reg9[3]", LOOKUP, LEARN, "MAC_Binding has the sender already")
-SYMMETRIC = Register("symmetric", "reg9[5]", TRACK, RESOLVE, "the peer of the connection is remembered")
+SYMMETRIC = Register("symmetric", "reg9[5]", TRACK, ROUTE, "the peer of the connection is remembered")
+RETURNS = Register("returns", "reg9[7]", ROUTE, RESOLVE, "it goes back by where its connection came from")
 ADVERTISED = Register("advertised", "reg9[6]", PREPARE, ROUTE, "the packet has become a router advertisement")
 TABLE = Register("table", "reg9[8..31]", PREPARE, ROUTE, "the route table, 0 for the main one")
 NEXT_HOP4 = Register("next_hop4", "reg0", ROUTE, REQUEST, "IPv4 address of the next hop")
@@ -94,7 +95,7 @@ TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger
 DST_LOCAL = Register("translated_here", "reg9[4]", OUT_LOCAL, OUT_LOOP, "the destination is translated on this host")
 
 _COMMON = (
-    *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, ADVERTISED, TABLE),
+    *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE),
     *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE, DST_LOCAL),
 )
 FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4), (*_COMMON, NEXT_HOP6, OWN6))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import nb
@@ -21,6 +22,7 @@ from ovine.northd.addresses import link_local, parse_mac
 from ovine.northd.flows import quoted
 from ovine.northd.inputs import ROUTER_PORT_NAMED, SWITCH_OF_PORT
 from ovine.northd.ports import LOCALNET, PORTS
+from ovine.northd.router_pipeline import NEXT_HOP4, NEXT_HOP6, OWN4, OWN6
 from ovine.northd.routers import ROUTERS, router_of
 
 ROUTER_TYPE = "router"
@@ -72,7 +74,10 @@ class RouterPort:
     mac: str
     networks4: tuple[Network, ...]
     networks6: tuple[Network, ...]
-    """The link-local network of its Ethernet address is the last, unless another link-local one is configured."""
+    networks: tuple[Network, ...]
+    """All of them."""
+    link_local: str
+    """Its IPv6 link-local address: of its Ethernet address, unless another is configured. It is in networks6."""
     enabled: bool
     switch: Uuid | None
     """The switch that it is attached to."""
@@ -81,17 +86,10 @@ class RouterPort:
     peer: Uuid | None
     """The port of another router that it is joined to."""
     gateway: bool
+    redirect: str
+    """The name of its redirect port, if it is a gateway port."""
     options: Map[str, str]
     problems: tuple[str, ...]
-
-    @property
-    def networks(self) -> tuple[Network, ...]:
-        return self.networks4 + self.networks6
-
-    @property
-    def redirect(self) -> str:
-        """The name of a gateway port's redirect port."""
-        return f"cr-{self.name}"
 
 
 ROUTER_PORTS: Relation[Uuid, RouterPort] = Relation("router ports")
@@ -122,6 +120,7 @@ def router_port(q: Reader, key: Uuid) -> Iterator[Emit]:
         return
     mac = _mac(row.mac, row.name)
     networks, problems = _read(row.networks)
+    networks4 = tuple(network for network in networks if network.version == 4)
     networks6 = tuple(network for network in networks if network.version == 6)
     if not any(network.link_local for network in networks6):
         networks6 += (parse_network(f"{link_local(mac)}/64"),)
@@ -137,13 +136,16 @@ def router_port(q: Reader, key: Uuid) -> Iterator[Emit]:
         name=row.name,
         router=of.key,
         mac=mac,
-        networks4=tuple(network for network in networks if network.version == 4),
+        networks4=networks4,
         networks6=networks6,
+        networks=networks4 + networks6,
+        link_local=next(network.address for network in networks6 if network.link_local),
         enabled=row.enabled is not False,
         switch=switches[0] if switches else None,
         switch_port=attached[0] if switches else None,
         peer=_joined(q, key, row.name, row.peer or ""),
         gateway=gateway and not of.chassis,
+        redirect=f"cr-{row.name}",
         options=row.options,
         problems=problems,
     )
@@ -191,6 +193,47 @@ def readable(q: Reader, key: Uuid) -> Iterator[Emit]:
     port = q.row(ROUTER_PORTS, key)
     raise ValueError(f"router port {port.name}: {'; '.join(port.problems)}")
     yield from ()  # what makes it a generator
+
+
+class Way(NamedTuple):
+    """How a next hop is reached: by this port, which speaks from that address."""
+
+    port: Uuid
+    address: str
+
+
+@query
+def way_to(q: Reader, router: Uuid, next_hop: str, by: Uuid | None) -> Way | None:
+    """The port whose network has the next hop, and its address there; `by` says which port it shall be.
+
+    With `by`, the port's first address of that IP version serves if none of its networks has the next hop. A
+    link-local next hop could be on any port, so it takes `by`, unless the router has one port only.
+    """
+    keys: tuple[Uuid, ...] = (by,) if by is not None else q.find(PORTS_OF_ROUTER, router)
+    local = ipaddress.ip_address(next_hop).is_link_local
+    if by is None and local and len(keys) != 1:
+        return None
+    wide = ":" in next_hop
+    best: tuple[int, Way] | None = None
+    for key in keys:
+        port = q.get(ROUTER_PORTS, key)
+        for network in () if port is None else port.networks6 if wide else port.networks4:
+            if next_hop in network and (best is None or network.prefix > best[0]):
+                best = (network.prefix, Way(key, network.address))
+    if best is not None:
+        return best[1]
+    port = q.get(ROUTER_PORTS, by) if by is not None else None
+    networks = () if port is None else port.networks6 if wide else port.networks4
+    return Way(keys[0], networks[0].address) if networks else None
+
+
+def sent_by(port: RouterPort, next_hop: str, address: str) -> str:
+    """The actions that choose an output port, the port's address, and the next hop (an address, or a field)."""
+    hop, own = (NEXT_HOP6, OWN6) if ":" in address else (NEXT_HOP4, OWN4)
+    return (
+        f"{hop.field} = {next_hop}; {own.field} = {address}; eth.src = {port.mac}; outport = {quoted(port.name)}; "
+        "flags.loopback = 1;"
+    )
 
 
 @query

@@ -1,55 +1,76 @@
-"""What is written back to the northbound: whether ports are up, and tags.
+"""What is written back to the northbound: whether ports are up, tags, and the states of BFD sessions.
 
-Unlike the southbound, the northbound belongs to others; so this only ever updates two columns of rows that are there.
+Unlike the southbound, the northbound belongs to others; so this only ever updates a few columns of rows that are there.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from ovine.engine import Engine
+from ovine.engine import Engine, Relation
 from ovine.model import nb
-from ovine.model.base import Uuid
-from ovine.northd.ports import STATES
+from ovine.model.base import Row, Uuid
+from ovine.northd import bfd, ports
 from ovine.ovsdb import Change, Replica, Transaction
 
 
+class Reported(NamedTuple):
+    """A table of the northbound, and the columns that are kept equal to those of a relation."""
+
+    table: type[Row]
+    states: Relation[Uuid, Any]
+    columns: tuple[str, ...]
+
+
+REPORTED = (
+    Reported(nb.LogicalSwitchPort, ports.STATES, ("up", "tag")),
+    Reported(nb.BFD, bfd.STATES, ("status",)),
+)
+
+
 class Upward:
-    """Keeps Logical_Switch_Port.up and .tag equal to the relation STATES, which the engine must watch."""
+    """Keeps the reported columns equal to their relations, which the engine must watch."""
 
     def __init__(self, engine: Engine, replica: Replica) -> None:
         self._replica = replica
-        self._dirty: dict[Uuid, None] = {}
+        self._dirty: dict[tuple[Reported, Uuid], None] = {}
         self.put_back: deque[str] = deque(maxlen=0)
         self.use(engine)
 
     def use(self, engine: Engine) -> None:
         """Takes states from this engine from now on."""
         self._engine = engine
-        self._dirty.update(dict.fromkeys(engine.rows(STATES)))
+        for one in REPORTED:
+            self._dirty.update(((one, key), None) for key in engine.rows(one.states))
 
     def note(self, batch: Iterable[Change]) -> None:
         """Takes notice of changes in the northbound."""
         for change in batch:
-            if change.table is nb.LogicalSwitchPort:
-                self._dirty[change.uuid] = None
+            for one in REPORTED:
+                if change.table is one.table:
+                    self._dirty[one, change.uuid] = None
 
     def lost(self) -> None:
-        """The transaction planned last was not done. Nothing is forgotten: its ports are still dirty."""
+        """The transaction planned last was not done. Nothing is forgotten: its rows are still dirty."""
 
     def plan(self) -> Transaction:
-        """What is to be written now; a port stays dirty until it is seen to be as it should."""
-        self._dirty.update((delta.key, None) for delta in self._engine.take(STATES))
+        """What is to be written now; a row stays dirty until it is seen to be as it should."""
+        for one in REPORTED:
+            self._dirty.update(((one, delta.key), None) for delta in self._engine.take(one.states))
         transaction = Transaction()
-        for key in list(self._dirty):
-            want = self._engine.rows(STATES).get(key)
-            row = self._replica.get(nb.LogicalSwitchPort, key)
-            if want is None or row is None or (row.up == want.up and row.tag == want.tag):
-                del self._dirty[key]
-                continue
-            changes: dict[str, bool | int | None] = {"up": want.up} if row.up != want.up else {}
-            if row.tag != want.tag:
-                changes["tag"] = want.tag
-            transaction.update(nb.LogicalSwitchPort, key, **changes)
+        for one, key in list(self._dirty):
+            changes = self._changes(one, key)
+            if changes:
+                transaction.update(one.table, key, **changes)
+            else:
+                del self._dirty[one, key]
         return transaction
+
+    def _changes(self, one: Reported, key: Uuid) -> dict[str, Any]:
+        want = self._engine.rows(one.states).get(key)
+        row = self._replica.get(one.table, key)
+        if want is None or row is None:
+            return {}
+        return {name: getattr(want, name) for name in one.columns if getattr(row, name) != getattr(want, name)}

@@ -1,10 +1,10 @@
 """The cases of tests/cases/northd: a northbound in words, and the flows and failures that northd makes of it.
 
 In a file, `case:` begins a case and names what it shows; northbound commands follow (`support.northd`), then `---`,
-then what is expected: all flows that belong to single switches and what these know (`known_lines`) or, after `shared`,
-all flows that belong to scopes (after `shared FEATURE`, those of one feature); and `failure | TEXT` lines. A line
-`only PLACE …` or `only PLACE:STAGE …` among the commands leaves out what concerns other places and stages. Every flow
-is also read by the parser of the language.
+then what is expected: all flows that belong to single datapaths and what switches know (`known_lines`) or, after
+`shared`, all flows that belong to scopes (after `shared FEATURE` or `of FEATURE …`, those of some features); and
+`failure | TEXT` lines. A line `only PLACE …` or `only PLACE:STAGE …` among the commands leaves out what concerns other
+places and stages. Every flow is also read by the parser of the language.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def check(case: Case) -> None:
     narrowed = [place for line in lines if line.startswith("only ") for place in line.split()[1:]]
     northbound.apply("\n".join(line for line in lines if not line.startswith("only ")))
     engine = compiled(northbound)
-    shared = [line for line in case.expected if line.split()[0] == "shared"]
-    found = list(flow_lines(engine, shared=bool(shared), source=" ".join(shared).removeprefix("shared").strip()))
-    found += () if shared else known_lines(engine)
+    chosen = [line for line in case.expected if line.split()[0] in ("shared", "of")]
+    words = " ".join(chosen).split()
+    found = list(flow_lines(engine, shared="shared" in words, sources=words[1:]))
+    found += () if chosen else known_lines(engine)
     found = [line for line in found if not narrowed or _asked(line, narrowed)]
     found += [f"failure | {failure.error.partition(': ')[2]}" for failure in engine.failures()]
-    assert sorted(found) == sorted(line for line in case.expected if line not in shared)
+    assert sorted(found) == sorted(line for line in case.expected if line not in chosen)
     for row in engine.rows(FLOWS).values():
         parse_match(row.match)
         parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]

@@ -1,0 +1,156 @@
+"""Routing policies: what overrides the route (Logical_Router_Policy).
+
+A policy is one flow; one with several next hops has another for each of them, which matches again what the policy does
+together with the next hop that was drawn. A policy concerns packets of the IP version of its next hops.
+A next hop that no network of the router has is reported, and the others are used; without any, the policy has no
+effect.
+Wire behaviour is that of ovn-northd(8), "Router policies".
+Tests: tests/cases/northd/policies.txt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ovine.engine import Emit, Index, Reader, rule
+from ovine.language import SyntaxProblem, parse_match
+from ovine.model import nb
+from ovine.model.base import Uuid
+from ovine.northd.datapaths import ROUTERS
+from ovine.northd.flows import FLOWS, Shared, flow
+from ovine.northd.next_hops import segment
+from ovine.northd.router_pipeline import OUTPORT, POLICY, POLICY_DRAW
+from ovine.northd.router_ports import ROUTER_PORTS, Way, sent_by, way_to
+from ovine.northd.routers import ROUTERS as ROUTER_ROWS
+from ovine.northd.routes import host
+
+SOURCE = "policies"
+
+SHARED = (Shared(ROUTERS, POLICY, 0, "1", "next;", SOURCE),)
+
+ROUTER_OF_POLICY = Index(nb.LogicalRouter, lambda router: router.policies, "routers by policy")
+
+ALIKE = Index(nb.LogicalRouterPolicy, lambda row: ((row.priority, row.match),), "policies by priority and match")
+
+
+class Hop(NamedTuple):
+    """A next hop that can be used."""
+
+    address: str
+    way: Way
+
+
+def _policy(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """The flows of a policy with what can be used of it."""
+    row = q.row(nb.LogicalRouterPolicy, key)
+    routers: tuple[Uuid, ...] = q.find(ROUTER_OF_POLICY, key)
+    router = routers[0]
+    priority = row.priority + 1  # 0 is for packets that no policy is about
+    mark = _mark(row)
+    if row.action != "reroute":
+        actions = "drop;" if row.action == "drop" else f"{mark}next;"
+        yield flow(router, POLICY, priority, row.match, actions, source=SOURCE, hint=key)
+        return
+    hops = _hops(q, router, row)[0]
+    if not hops:
+        return
+    match = f"ip{6 if ':' in hops[0].address else 4} && ({row.match})"
+    if len(hops) == 1:
+        actions = f"{mark}{_sent(q, hops[0])} next;"
+        yield flow(router, POLICY, priority, match, actions, source=SOURCE, hint=key)
+        return
+    numbers = ", ".join(str(number + 1) for number in range(len(hops)))
+    actions = f"{mark}{POLICY_DRAW.field} = select({numbers});"
+    yield flow(router, POLICY, priority, match, actions, source=SOURCE, hint=key)
+    for number, hop in enumerate(hops, start=1):
+        drawn = f"{match} && {POLICY_DRAW.field} == {number}"
+        noted = segment(q, q.row(ROUTER_PORTS, hop.way.port))
+        actions = f"{_sent(q, hop)} {noted}next;"
+        # Above what notes the switch of a port that was chosen before.
+        yield flow(router, OUTPORT, 100 + priority, drawn, actions, source=SOURCE, hint=key)
+
+
+def _working(q: Reader, key: Uuid) -> Iterator[Emit]:
+    row = q.get(nb.LogicalRouterPolicy, key)
+    if row is not None and _enabled(q, key) and _is_first(q, key) and _readable(row.match):
+        yield from _policy(q, key)
+
+
+@rule(over=ROUTER_OF_POLICY, writes=(FLOWS,), on_failure=_working)
+def policy(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """A policy of an enabled router; what cannot be used of it is reported."""
+    problems = _problems(q, key)
+    if problems:
+        raise ValueError("; ".join(problems))
+    yield from _working(q, key)
+
+
+def _enabled(q: Reader, key: Uuid) -> bool:
+    return q.get(ROUTER_ROWS, q.find(ROUTER_OF_POLICY, key)[0]) is not None
+
+
+def _is_first(q: Reader, key: Uuid) -> bool:
+    """Of policies of one router with the same priority and match, one holds."""
+    row = q.row(nb.LogicalRouterPolicy, key)
+    alike: tuple[Uuid, ...] = q.find(ALIKE, (row.priority, row.match))
+    router = q.find(ROUTER_OF_POLICY, key)[0]
+    return all(other >= key or router not in q.find(ROUTER_OF_POLICY, other) for other in alike)
+
+
+def _readable(match: str) -> bool:
+    try:
+        parse_match(match)
+    except SyntaxProblem:
+        return False
+    return True
+
+
+def _problems(q: Reader, key: Uuid) -> list[str]:
+    row = q.get(nb.LogicalRouterPolicy, key)
+    if row is None or not _enabled(q, key):
+        return []
+    router = q.find(ROUTER_OF_POLICY, key)[0]
+    who = f"policy {row.priority} of router {q.row(ROUTER_ROWS, router).name}"
+    if not _is_first(q, key):
+        return [f"{who}: another has the same priority and match; that one is taken"]
+    try:
+        parse_match(row.match)
+    except SyntaxProblem as problem:
+        return [f"{who}: its match cannot be read: {problem}"]
+    if row.action != "reroute":
+        return []
+    return [f"{who}: {text}" for text in _hops(q, router, row)[1]]
+
+
+def _hops(q: Reader, router: Uuid, row: nb.LogicalRouterPolicy) -> tuple[list[Hop], list[str]]:
+    """The next hops of one IP version that can be reached, and what is wrong with the others."""
+    hops: list[Hop] = []
+    problems = []
+    texts = row.nexthops or ((row.nexthop,) if row.nexthop else ())
+    if not texts:
+        return [], ["it has no next hop"]
+    for text in texts:
+        try:
+            address = host(text, "rerouting")
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        way = way_to(q, router, address, None)
+        if way is None:
+            problems.append(f"no port of the router has a network with the next hop {address}")
+        elif hops and (":" in hops[0].address) != (":" in address):
+            problems.append(f"the next hop {address} is of another IP version than {hops[0].address}")
+        else:
+            hops.append(Hop(address, way))
+    return hops, problems
+
+
+def _sent(q: Reader, hop: Hop) -> str:
+    return sent_by(q.row(ROUTER_PORTS, hop.way.port), hop.address, hop.way.address)
+
+
+def _mark(row: nb.LogicalRouterPolicy) -> str:
+    """options:pkt_mark, a number that fits the field."""
+    text = row.options.get("pkt_mark", "")
+    return f"pkt.mark = {int(text)}; " if text.isascii() and text.isdigit() and 0 < int(text) < 2**32 else ""

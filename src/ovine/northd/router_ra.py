@@ -1,0 +1,71 @@
+"""Router advertisements in answer to solicitations (RFC 4861, RFC 4191, RFC 8106), from ipv6_ra_configs of a port.
+
+Two flows for each port that advertises: one turns the solicitation into an advertisement, one sends it back.
+Advertisements without being asked are sent by hosts, from the options of the Port_Binding.
+Wire behaviour is that of ovn-northd(8), "IPv6 ND RA option processing" and "IPv6 ND RA responder".
+Tests: tests/cases/northd/router_ra.txt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ovine.engine import Emit, Index, Reader, rule
+from ovine.language import parse_actions
+from ovine.model import nb
+from ovine.model.base import Map, Uuid
+from ovine.northd.datapaths import ROUTERS
+from ovine.northd.flows import FLOWS, Shared, flow, quoted
+from ovine.northd.router_pipeline import ADVERTISED, PREPARE, ROUTE
+from ovine.northd.router_ports import ROUTER_PORTS, RouterPort
+
+SOURCE = "router_ra"
+MODES = ("slaac", "dhcpv6_stateful", "dhcpv6_stateless")
+LEAST_MTU = 1280
+"""RFC 8200, section 5; smaller ones are not advertised."""
+
+SHARED = (Shared(ROUTERS, ROUTE, 10550, "nd_rs || nd_ra", "drop;", SOURCE),)
+"""Solicitations that nobody answered, and advertisements of other routers."""
+
+ADVERTISING = Index(
+    nb.LogicalRouterPort,
+    lambda port: (port.uuid,) if "address_mode" in port.ipv6_ra_configs else (),
+    "advertising ports",
+)
+
+
+@rule(over=ADVERTISING, writes=(FLOWS,))
+def advertisement(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """The answer to solicitations on a port."""
+    port = q.get(ROUTER_PORTS, key)
+    if port is None or not port.enabled:
+        return
+    options = advertised(port, q.row(nb.LogicalRouterPort, key).ipv6_ra_configs)
+    actions = f"{ADVERTISED.field} = put_nd_ra_opts({options}); next;"
+    parse_actions(actions, "ingress")  # raises for values that hosts could not read
+    match = f"inport == {quoted(port.name)} && ip6.dst == ff02::2"
+    yield flow(port.router, PREPARE, 110, f"{match} && nd_rs", actions, source=SOURCE, hint=key)
+    reply = (
+        f"eth.dst = eth.src; eth.src = {port.mac}; ip6.dst = ip6.src; ip6.src = {port.link_local}; outport = inport; "
+        "flags.loopback = 1; output;"
+    )
+    match += f" && nd_ra && {ADVERTISED.field}"
+    yield flow(port.router, ROUTE, 10560, match, reply, source=SOURCE, hint=key)
+
+
+def advertised(port: RouterPort, given: Map[str, str]) -> str:
+    """The arguments of put_nd_ra_opts. Raises ValueError."""
+    mode = given["address_mode"]
+    if mode not in MODES:
+        raise ValueError(f"router port {port.name}: address_mode {mode!r} is none of {', '.join(MODES)}")
+    words = [f"addr_mode = {quoted(mode)}", f"slla = {port.mac}"]
+    mtu = given.get("mtu", "")
+    if mtu.isascii() and mtu.isdigit() and int(mtu) >= LEAST_MTU:
+        words.append(f"mtu = {int(mtu)}")
+    if preference := given.get("router_preference"):
+        words.append(f"router_preference = {quoted(preference)}")
+    if server := given.get("rdnss"):
+        words.append(f"rdnss = {server}")
+    words += [f"{name} = {quoted(given[name])}" for name in ("dnssl", "route_info") if given.get(name)]
+    words += [f"prefix = {network.cidr}" for network in port.networks6 if not network.link_local]
+    return ", ".join(words)
