@@ -13,7 +13,9 @@ from ovine.model.base import Row
 from ovine.model.dhcp_options import V4, V6
 from ovine.openflow import Clone, Controller, Match, Message, PacketIn, Resume
 from ovine.ovsdb import Replica
+from ovine.ovsdb.plan import monitors_of, plan
 from support.controller_world import World, uuid_of
+from support.ovsdb_memory import MemoryServer
 
 
 @dataclass
@@ -26,6 +28,16 @@ class Host:
 
     def now(self) -> float:
         return self.time
+
+
+def replica_of(*rows: Row) -> Replica:
+    """A southbound replica that holds these rows."""
+    server = MemoryServer(sb.DATABASE)
+    server.commit({(type(row), row.uuid): row for row in rows})
+    made = Replica(sb.DATABASE)
+    for _, updates in server.log:
+        made.apply(plan(sb.DATABASE, monitors_of(sb.DATABASE, None), server.schema), updates)
+    return made
 
 
 def world() -> World:

@@ -19,6 +19,7 @@ from ovine.controller import tables as t
 from ovine.controller.action_scope import Encoded, Encoder, Place, Scope, call, copy, flag_result
 from ovine.controller.environment import port_key
 from ovine.controller.services import Opcode, UnsupportedAction, Userdata, services
+from ovine.controller.services.userdata import Block
 from ovine.language import actions as act
 from ovine.language import openflow_subfield
 from ovine.language.action_printer import format_actions
@@ -256,15 +257,30 @@ def _learn(opcode: Opcode) -> Encoder:
 
 
 def _maker(opcode: Opcode) -> Encoder:
-    """A block for a new packet: the block travels as OpenFlow actions, to be run on what the controller makes."""
+    """A block for a new packet: the block travels as OpenFlow actions, to be run on what the controller makes.
+
+    What it assigns to fields that OpenFlow does not know travels in front of them.
+    """
 
     def encoder(action: Any, scope: Scope) -> Encoded:
         if opcode not in services():
             raise UnsupportedAction(f"the action {_word(action)} is not supported")
-        inner = openflow_bytes(encode(action.actions, scope))
-        return (_to_controller(scope, Userdata(opcode, None, inner)),)
+        ours = [inner for inner in action.actions if isinstance(inner, act.SetOvnField)]
+        others = [inner for inner in action.actions if not isinstance(inner, act.SetOvnField)]
+        block = Block(openflow_bytes(encode(others, scope)), _frag_mtu(opcode, ours))
+        return (_to_controller(scope, Userdata(opcode, None, block.encode())),)
 
     return encoder
+
+
+def _frag_mtu(opcode: Opcode, assigned: Iterable[act.SetOvnField]) -> int:
+    """The MTU that a block says is too small; 0 if it says none."""
+    mtu = 0
+    for action in assigned:
+        if _MTU_FIELDS.get(action.name) is None or opcode not in _MTU_FIELDS[action.name]:
+            raise UnsupportedAction(f"the field {action.name} cannot be set here")
+        mtu = action.value.value
+    return mtu
 
 
 def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
@@ -272,6 +288,11 @@ def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
     del action, scope
     return ()
 
+
+_MTU_FIELDS: Final = {
+    "icmp4.frag_mtu": frozenset({Opcode.ICMP4, Opcode.ICMP4_ERROR}),
+    "icmp6.frag_mtu": frozenset({Opcode.ICMP6, Opcode.ICMP6_ERROR}),
+}
 
 _ENCODERS: Final[dict[type[Any], Encoder]] = {
     **action_nat.ENCODERS,

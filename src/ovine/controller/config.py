@@ -53,6 +53,8 @@ class Config:
     is_interconn: bool = False
     cms_options: str = ""
     mac_mappings: str = ""
+    garp_max_timeout: float = 0.0
+    """Seconds; announcements are repeated for ever, at most this far apart. 0: they end."""
     problems: tuple[str, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ def parse(external_ids: Mapping[str, str], startup: Startup) -> Config | None:
         is_interconn=get("ovn-is-interconn") == "true",
         cms_options=get("ovn-cms-options"),
         mac_mappings=get("ovn-chassis-mac-mappings"),
+        garp_max_timeout=_seconds(get("garp-max-timeout-sec"), "garp-max-timeout-sec", problems),
         problems=tuple(problems),
     )
 
@@ -129,6 +132,13 @@ def _probe(text: str, problems: list[str]) -> float:
         problems.append(f"ovn-remote-probe-interval: {text!r} is no number of milliseconds")
         return 5.0
     return 0.0 if text == "0" else max(1.0, int(text) / 1000) if text else 5.0
+
+
+def _seconds(text: str, name: str, problems: list[str]) -> float:
+    if text and not text.isdigit():
+        problems.append(f"{name}: {text!r} is no number of seconds")
+        return 0.0
+    return float(text or 0)
 
 
 @query

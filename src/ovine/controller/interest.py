@@ -47,6 +47,7 @@ WHOLE: Final[tuple[type[Row], ...]] = (
     sb.DHCPv6Options,
     sb.Meter,
     sb.MeterBand,
+    sb.BFD,
 )
 CONDITIONAL: Final[tuple[type[Row], ...]] = (
     sb.ChassisPrivate,

@@ -9,9 +9,10 @@ Tests: tests/unit/controller/test_controller_packets.py.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ovine.controller.services import Opcode, Service, World, decode, services
+from ovine.controller.services.timed import Change, Effect, Event
 from ovine.engine import Failure
 from ovine.model import sb
 from ovine.model.base import Row
@@ -26,7 +27,9 @@ class PacketServices:
         self.handled: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
-        self.learned: dict[tuple[str, ...], Row] = {}
+        self.learned: dict[tuple[str, ...], Row | Change] = {}
+        self.events: list[Event] = []
+        """What timed services have not heard yet."""
         self._world = world
         self._services = services() if registered is None else registered
 
@@ -45,16 +48,30 @@ class PacketServices:
             self.last_error[word] = f"{type(error).__name__}: {error}"
             return [Resume(packet)] if packet.continuation else []
         self.handled[word] += 1
-        for row in answer:
-            if isinstance(row, Row):
-                self.learned[_key(row)] = row
-        return [message for message in answer if not isinstance(message, Row)]
+        return self.carry_out(answer)
+
+    def carry_out(self, effects: Iterable[Effect | Event]) -> list[Message]:
+        """Keeps what was learned and what is to be heard; returns what is to be sent."""
+        messages: list[Message] = []
+        for effect in effects:
+            if isinstance(effect, Row):
+                self.learned[_key(effect)] = effect
+            elif isinstance(effect, Change):
+                self.learned["change", effect.uuid, *(name for name, _ in effect.columns)] = effect
+            elif isinstance(effect, Event):
+                self.events.append(effect)
+            else:
+                messages.append(effect)
+        return messages
 
     def add_learned(self, txn: Transaction, replica: Replica) -> None:
         """Adds to a transaction what was learned and is not there yet; call it once for each transaction."""
         learned, self.learned = self.learned, {}
-        for row in learned.values():
-            _merge(txn, replica, row)
+        for item in learned.values():
+            if isinstance(item, Change):
+                _change(txn, replica, item)
+            else:
+                _merge(txn, replica, item)
 
     def failures(self) -> list[Failure]:
         """The opcodes whose services failed, with how often and the last reason."""
@@ -86,3 +103,10 @@ def _merge(txn: Transaction, replica: Replica, row: Row) -> None:
         txn.update(sb.FDB, there.uuid, port_key=row.port_key)
     elif isinstance(row, sb.MACBinding) and (there.mac, there.timestamp) != (row.mac, row.timestamp):  # type: ignore[attr-defined]
         txn.update(sb.MACBinding, there.uuid, mac=row.mac, timestamp=row.timestamp)
+
+
+def _change(txn: Transaction, replica: Replica, change: Change) -> None:
+    row = replica.get(change.table, change.uuid)
+    different = {name: value for name, value in change.columns if row is not None and getattr(row, name) != value}
+    if different:
+        txn.update(change.table, change.uuid, **different)

@@ -74,9 +74,10 @@ WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
     interest.INTEREST,
     *TO_SOUTHBOUND,
     *TO_LOCAL,
+    *services.wants(),
 )
 WRITTEN: Final[frozenset[type[Row]]] = frozenset(
-    {sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.FDB, sb.MACBinding}
+    {sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.FDB, sb.MACBinding, sb.BFD}
 )
 """The southbound tables that we write to."""
 

@@ -62,6 +62,7 @@ class Controller:
     def __init__(self, context: Context, local: Client) -> None:
         from ovine.controller.packets import PacketServices
         from ovine.controller.rules import new_engine
+        from ovine.controller.services.registry import timed
         from ovine.controller.southbound import Progress
 
         self.context = context
@@ -75,7 +76,11 @@ class Controller:
         self._recomputing = asyncio.Lock()
         self.progress = Progress()
         self.paused = False
-        self.services = PacketServices(_World(self))
+        self.world = _World(self)
+        self.services = PacketServices(self.world)
+        self.timed = timed()
+        self._wants: dict[Any, dict[Any, Any]] = {}
+        """What timed services are told: what was wanted when the switch last had all flows for it."""
         self.recomputes = 0
         self.writers_failed: dict[str, str] = {}
         self.settings: Config | None = None
@@ -95,6 +100,7 @@ class Controller:
         self.link: Any = None
         self.wake = asyncio.Event()
         self._wake_flows, self._wake_southbound, self._wake_local = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._wake_timed = asyncio.Event()
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -109,6 +115,7 @@ class Controller:
             "flows": self._write_flows,
             "southbound": self._write_southbound,
             "local": self._write_local,
+            "timed": self._run_timed,
             "collector": collector.tend,
         }
         tasks = [asyncio.create_task(_forever(loop), name=name) for name, loop in loops.items()]
@@ -124,6 +131,7 @@ class Controller:
     def _wake_all(self) -> None:
         for event in (self.wake, self._wake_flows, self._wake_southbound, self._wake_local):
             event.set()
+        self._wake_timed.set()
 
     def _spawn(self, name: str, work: Awaitable[None]) -> None:
         old = self._tasks.pop(name, None)
@@ -183,6 +191,8 @@ class Controller:
             self._feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
+            elif change.table in (sb.MACBinding, sb.StaticMACBinding):
+                self._wake_timed.set()
         self._at_rest = False
         self.wake.set()
 
@@ -389,7 +399,11 @@ class Controller:
             await self.link.flush_zones(sorted(new))
 
     def _installed(self, claims: dict[Uuid, Claim], nb_cfg: int) -> None:
+        from ovine.controller.services import wants
         from ovine.controller.southbound import Progress
+
+        self._wants = {relation: dict(self.engine.rows(relation)) for relation in wants()}
+        self._wake_timed.set()
 
         installed = frozenset(claims.items())
         if nb_cfg != self.progress.nb_cfg or installed != self.progress.installed:
@@ -479,11 +493,33 @@ class Controller:
     # --- packets ------------------------------------------------------------------------------------------------------
 
     def _packet_in(self, packet: PacketIn) -> None:
-        messages = self.services.handle(packet)
+        self._carried_out(self.services.handle(packet))
+        if self.services.events:
+            self._wake_timed.set()
+
+    def _carried_out(self, messages: Sequence[Any]) -> None:
         if messages:
             self._spawn_send(messages)
         if self.services.learned:
             self._wake_southbound.set()
+
+    async def _run_timed(self) -> None:
+        """Steps the services that act by the clock, when one of them is due or there may be news."""
+        deadline = self.timed.deadline() if self._can_send() else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                await self._wake_timed.wait()
+        self._wake_timed.clear()
+        events, self.services.events = self.services.events, []
+        if not self._can_send():
+            return
+        now = time.monotonic()
+        for event in events:
+            self.timed.hear(event, now)
+        self._carried_out(self.services.carry_out(self.timed.step(self._wants, self.world, now)))
+
+    def _can_send(self) -> bool:
+        return self.southbound is not None and self.link is not None and bool(self.link.ready)
 
     def _spawn_send(self, messages: Sequence[Any]) -> None:
         task = asyncio.ensure_future(self.link.send(*messages))
@@ -507,7 +543,7 @@ class Controller:
             for kind, held in (("group", state.groups), ("meter", state.meters)):
                 found += [Failure("switch", f"{kind} {n}: {body}", error) for n, (body, error) in held.rejected.items()]
         found += [Failure(name, "transaction", error) for name, error in sorted(self.writers_failed.items())]
-        return found + self.services.failures()
+        return found + self.services.failures() + self.timed.failures()
 
     def _report(self) -> None:
         from ovine.controller import rules

@@ -8,8 +8,9 @@ opcode
   to refuse the flow. For a block (`arp { … }`), the encoder has put the encoded OpenFlow actions of the block there
   itself and `payload` is not asked.
 - `handle(packet_in, userdata, world)`: yields what follows: OpenFlow messages (`Resume`, `PacketOut`), and southbound
-  rows (`sb.FDB`, `sb.MACBinding`) that were learned, which the daemon merges with those that are there. It is pure but
-  for reading `world`; an exception costs this packet only and is counted under the opcode.
+  rows (`sb.FDB`, `sb.MACBinding`) that were learned, which the daemon merges with those that are there; also changes of
+  rows, and events for services that act by the clock (`ovine.controller.services.timed`). It is pure but for reading
+  `world`; an exception costs this packet only and is counted under the opcode.
 
 An action with a result (`reg0[3] = put_dhcp_opts(…)`) pauses the packet: `handle` must yield exactly one `Resume`,
 with the bit `userdata.result` in `changes` when it set 1. A packet whose handler fails is resumed unchanged, with
@@ -38,9 +39,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ovine.controller.services.userdata import Opcode, Userdata, decode
-from ovine.engine import Reader, Rule
-from ovine.model.base import Row
-from ovine.openflow import Message, PacketIn
+from ovine.engine import Reader, Relation, Rule
+from ovine.openflow import PacketIn
 from ovine.ovsdb import Replica
 
 
@@ -64,7 +64,8 @@ class World(Protocol):
 
 
 Payload = Callable[[Reader, Any], bytes]
-Handle = Callable[[PacketIn, Userdata, World], Iterable[Message | Row]]
+Handle = Callable[[PacketIn, Userdata, World], Iterable[Any]]
+"""Yields OpenFlow messages, rows that were learned, and events and changes for `ovine.controller.services.timed`."""
 
 
 def no_payload(q: Reader, action: Any) -> bytes:
@@ -96,6 +97,13 @@ def rules() -> tuple[Rule, ...]:
     return RULES
 
 
+def wants() -> tuple[Relation[Any, Any], ...]:
+    """What services that act by the clock are told."""
+    from ovine.controller.services.registry import WANTS
+
+    return WANTS
+
+
 __all__ = [
     "Handle",
     "Opcode",
@@ -107,5 +115,6 @@ __all__ = [
     "decode",
     "no_payload",
     "rules",
+    "wants",
     "services",
 ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ovine.controller.services.userdata import Userdata
-from ovine.openflow import Entry, PacketIn, PacketOut, Resume
+from ovine.controller.services.userdata import Block, Userdata
+from ovine.openflow import Entry, Match, PacketIn, PacketOut, Resume
 from ovine.openflow.action_codec import decode_actions
 
 _REGISTER = re.compile(r"(x{0,2})reg(\d+)\Z")
@@ -37,6 +37,11 @@ def _place(field: str, bit: int) -> tuple[str, int]:
 
 def run_block(packet: PacketIn, userdata: Userdata, new: bytes) -> PacketOut:
     """Runs a block's actions on a packet of our own, in the place in the pipeline where the original is."""
-    actions = decode_actions(userdata.payload, 0, len(userdata.payload))
-    kept = tuple(entry for entry in packet.match if entry[0] == "metadata" or _REGISTER.match(entry[0]))
-    return PacketOut("CONTROLLER", actions, new, kept)
+    block = Block.decode(userdata.payload).actions
+    actions = decode_actions(block, 0, len(block))
+    return PacketOut("CONTROLLER", actions, new, kept(packet))
+
+
+def kept(packet: PacketIn) -> Match:
+    """The place in the pipeline where a packet is: datapath and registers."""
+    return tuple(entry for entry in packet.match if entry[0] == "metadata" or _REGISTER.match(entry[0]))

@@ -2,7 +2,7 @@
 
 `arp { … }` and `nd_ns { … }` ask who has the destination of an IP packet; `nd_na { … }` answers a solicitation with
 the target's MAC, which is what the solicitation's eth.dst is by then. A packet that these cannot be made from has no
-answer.
+answer. Who asks has the packet wait for the answer (`ovine.controller.services.waiting`).
 
 Sources: RFC 826, 4861; ovn-sb(5). Tests: tests/unit/controller/services/test_neighbours.py.
 """
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ovine.controller.services import Opcode, Service, Userdata, World
+from ovine.controller.services import Handle, Opcode, Service, Userdata, World
 from ovine.controller.services.answers import run_block
 from ovine.controller.services.frames import (
     ARP,
@@ -26,6 +26,8 @@ from ovine.controller.services.frames import (
     make_icmpv6,
     make_ipv6,
 )
+from ovine.controller.services.timed import Event
+from ovine.controller.services.waiting import hold
 from ovine.openflow import Message, PacketIn
 
 _SOLICITATION: Final = 135
@@ -79,7 +81,7 @@ def advertisement_of_router(frame: bytes) -> bytes:
     return advertisement(frame, router=True)
 
 
-def _maker(make: Callable[[bytes], bytes]) -> Callable[[PacketIn, Userdata, World], Iterator[Message]]:
+def _maker(make: Callable[[bytes], bytes]) -> Handle:
     def handle(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Message]:
         del world
         try:
@@ -91,9 +93,34 @@ def _maker(make: Callable[[bytes], bytes]) -> Callable[[PacketIn, Userdata, Worl
     return handle
 
 
+def _asker(make: Callable[[bytes], bytes], target: str) -> Handle:
+    """Who asks has the packet wait for the answer."""
+
+    def handle(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Message | Event]:
+        del world
+        try:
+            new = make(packet.packet)
+            asked = _destination(packet.packet)
+        except Malformed:
+            return
+        question = run_block(packet, userdata, new)
+        waiting = hold(packet, question.actions, target, asked)
+        if waiting is not None:
+            yield waiting
+        yield question
+
+    return handle
+
+
+def _destination(frame: bytes) -> int:
+    outer = ethernet(frame)
+    packet = ipv6(outer) if outer.type == IPV6 else ipv4(outer)
+    return int.from_bytes(packet.dst)
+
+
 SERVICES: Final = (
-    Service(Opcode.ARP, _maker(arp_request)),
-    Service(Opcode.ND_NS, _maker(solicitation)),
+    Service(Opcode.ARP, _asker(arp_request, "arp_tpa")),
+    Service(Opcode.ND_NS, _asker(solicitation, "nd_target")),
     Service(Opcode.ND_NA, _maker(advertisement)),
     Service(Opcode.ND_NA_ROUTER, _maker(advertisement_of_router)),
 )

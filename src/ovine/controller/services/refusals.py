@@ -1,9 +1,9 @@
 """Packets that say no: ICMP errors, TCP resets and SCTP aborts that blocks of actions are run on.
 
-`icmp4 { … }`, `icmp6 { … }` and their `_error` forms make "destination unreachable" from the packet, `tcp_reset { …
-}` and `sctp_abort { … }` end its connection; the block is to turn addresses round. `reject { … }` makes whichever
-fits and turns addresses round by itself. Nothing is said to what must not be answered: errors, resets, fragments,
-groups, and nobody.
+`icmp4 { … }`, `icmp6 { … }` and their `_error` forms make "destination unreachable" from the packet; the block may turn
+it into another error, such as "too big" with the MTU that it assigns. `tcp_reset { … }` and `sctp_abort { … }` end its
+connection; the block is to turn addresses round. `reject { … }` makes whichever fits and turns addresses round by
+itself. Nothing is said to what must not be answered: errors, resets, fragments, groups, and nobody.
 
 Sources: RFC 792, 1122 §3.2.2, 4443 §2.4, 9260 §8.4, 9293 §3.10.7.1; ovn-sb(5). Tests:
 tests/unit/controller/services/test_refusals.py.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-from ovine.controller.services import Opcode, Service, Userdata, World
+from ovine.controller.services import Handle, Opcode, Service, Userdata, World
 from ovine.controller.services.answers import run_block
 from ovine.controller.services.frames import (
     ICMP,
@@ -37,6 +37,7 @@ from ovine.controller.services.frames import (
     make_ipv6,
     with_checksum,
 )
+from ovine.controller.services.userdata import Block
 from ovine.openflow import Message, PacketIn
 
 _TTL: Final = 255
@@ -61,13 +62,13 @@ def _wrapped(outer: Ethernet, packet: IPv4 | IPv6, protocol: int, segment: bytes
 # --- ICMP -------------------------------------------------------------------------------------------------------------
 
 
-def unreachable4(frame: bytes, code: int = _HOST_UNREACHABLE, swap: bool = False) -> bytes:
-    """An ICMP error about an IPv4 packet, with as much of it as fits."""
+def unreachable4(frame: bytes, code: int = _HOST_UNREACHABLE, swap: bool = False, mtu: int = 0) -> bytes:
+    """An ICMP error about an IPv4 packet, with as much of it as fits; `mtu` is where RFC 1191 wants it."""
     outer = ethernet(frame)
     packet = ipv4(outer)
     _check4(packet)
     original = (packet.header + packet.payload)[: _LARGEST_ERROR4 - 28]
-    message = struct.pack("!BBHI", 3, code, 0, 0) + original
+    message = struct.pack("!BBHHH", 3, code, 0, 0, mtu & 0xFFFF) + original
     message = message[:2] + checksum(message).to_bytes(2) + message[4:]
     return _wrapped(outer, packet, ICMP, message, swap)
 
@@ -81,8 +82,8 @@ def _check4(packet: IPv4) -> None:
         raise Malformed("groups and nobody are not answered")
 
 
-def unreachable6(frame: bytes, code: int = _PROHIBITED6, swap: bool = False) -> bytes:
-    """An ICMPv6 error about an IPv6 packet, with as much of it as fits."""
+def unreachable6(frame: bytes, code: int = _PROHIBITED6, swap: bool = False, mtu: int = 0) -> bytes:
+    """An ICMPv6 error about an IPv6 packet, with as much of it as fits; `mtu` is where RFC 4443 §3.2 wants it."""
     outer = ethernet(frame)
     packet = ipv6(outer)
     if (
@@ -94,7 +95,7 @@ def unreachable6(frame: bytes, code: int = _PROHIBITED6, swap: bool = False) -> 
     if packet.dst[0] == 0xFF or packet.src[0] == 0xFF or not any(packet.src):
         raise Malformed("groups and nobody are not answered")
     whole = outer.payload[: 40 + int.from_bytes(outer.payload[4:6])]
-    message = struct.pack("!BBHI", 1, code, 0, 0) + whole[: _LARGEST_ERROR6 - 48]
+    message = struct.pack("!BBHI", 1, code, 0, mtu) + whole[: _LARGEST_ERROR6 - 48]
     return _wrapped(outer, packet, ICMPV6, make_icmpv6(packet.src, packet.dst, message), swap)
 
 
@@ -169,21 +170,35 @@ def reject(frame: bytes) -> bytes:
     return unreachable6(frame, _PORT_UNREACHABLE6, swap=True)
 
 
-def _handle(make: Callable[[bytes], bytes], packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Message]:
+def _handle(
+    make: Callable[[bytes, Block], bytes], packet: PacketIn, userdata: Userdata, world: World
+) -> Iterator[Message]:
     del world
     try:
-        new = make(packet.packet)
+        new = make(packet.packet, Block.decode(userdata.payload))
     except Malformed:
         return
     yield run_block(packet, userdata, new)
 
 
+def _error4(frame: bytes, block: Block) -> bytes:
+    return unreachable4(frame, mtu=block.mtu)
+
+
+def _error6(frame: bytes, block: Block) -> bytes:
+    return unreachable6(frame, mtu=block.mtu)
+
+
+def _plain(make: Callable[[bytes], bytes]) -> Handle:
+    return partial(_handle, lambda frame, block: make(frame))
+
+
 SERVICES: Final = (
-    Service(Opcode.ICMP4, partial(_handle, unreachable4)),
-    Service(Opcode.ICMP4_ERROR, partial(_handle, unreachable4)),
-    Service(Opcode.ICMP6, partial(_handle, unreachable6)),
-    Service(Opcode.ICMP6_ERROR, partial(_handle, unreachable6)),
-    Service(Opcode.TCP_RESET, partial(_handle, tcp_reset)),
-    Service(Opcode.SCTP_ABORT, partial(_handle, sctp_abort)),
-    Service(Opcode.REJECT, partial(_handle, reject)),
+    Service(Opcode.ICMP4, partial(_handle, _error4)),
+    Service(Opcode.ICMP4_ERROR, partial(_handle, _error4)),
+    Service(Opcode.ICMP6, partial(_handle, _error6)),
+    Service(Opcode.ICMP6_ERROR, partial(_handle, _error6)),
+    Service(Opcode.TCP_RESET, _plain(tcp_reset)),
+    Service(Opcode.SCTP_ABORT, _plain(sctp_abort)),
+    Service(Opcode.REJECT, _plain(reject)),
 )

@@ -5,9 +5,14 @@ Tests: tests/unit/controller/services/.
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 from ovine.controller.services import (
     Service,
     acl_log,
+    announcements,
+    bfd,
     dhcp4,
     dhcp6,
     dns,
@@ -16,9 +21,12 @@ from ovine.controller.services import (
     neighbours,
     port_security,
     ra,
+    ra_periodic,
     refusals,
 )
-from ovine.engine import Rule
+from ovine.controller.services.timed import TimedServices
+from ovine.controller.services.waiting import Waiting
+from ovine.engine import Relation, Rule
 
 SERVICES: tuple[Service, ...] = (
     dhcp4.SERVICE,
@@ -30,5 +38,25 @@ SERVICES: tuple[Service, ...] = (
     *refusals.SERVICES,
     ra.SERVICE,
     acl_log.SERVICE,
+    bfd.SERVICE,
 )
-RULES: tuple[Rule, ...] = (*port_security.RULES, *fdb.RULES, *mac_binding.RULES)
+RULES: tuple[Rule, ...] = (
+    *port_security.RULES,
+    *fdb.RULES,
+    *mac_binding.RULES,
+    *announcements.RULES,
+    *ra_periodic.RULES,
+    *bfd.RULES,
+)
+
+
+def timed() -> TimedServices:
+    """The services that act by the clock, as a host starts with them."""
+    rng = Random()
+    return TimedServices(
+        (Waiting(), announcements.Announcer(), ra_periodic.PeriodicAdvertisements(rng), bfd.Sessions(rng))
+    )
+
+
+WANTS: tuple[Relation[Any, Any], ...] = (announcements.ANNOUNCEMENTS, ra_periodic.ADVERTISERS, bfd.SESSIONS)
+"""What they are told."""

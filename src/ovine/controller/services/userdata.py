@@ -56,6 +56,24 @@ class Userdata(NamedTuple):
         return struct.pack(f"!HB{len(name)}sH", self.opcode, len(name), name, bit) + self.payload
 
 
+class Block(NamedTuple):
+    """The payload of a block: its OpenFlow actions as bytes, and the MTU that an ICMP error is to tell (0: none)."""
+
+    actions: bytes
+    mtu: int = 0
+
+    def encode(self) -> bytes:
+        """The bytes for `Userdata.payload`."""
+        return struct.pack("!I", self.mtu) + self.actions
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Block:
+        """What `encode` wrote; ValueError if it did not."""
+        if len(payload) < 4:
+            raise ValueError(f"a block {payload.hex()} is cut off")
+        return cls(payload[4:], int.from_bytes(payload[:4]))
+
+
 def decode(data: bytes) -> Userdata:
     """What `encode` wrote; ValueError if it did not."""
     try:

@@ -181,3 +181,27 @@ def test_no_packet_breaks_a_refusal(random_: random.Random, word: str, frame: by
     cut = random_.randrange(len(broken) + 1) if changes & 1 else len(broken)
     refused = made(word, bytes(broken[:cut]))
     assert refused is None or len(refused) >= 34
+
+
+@pytest.mark.parametrize(("word", "field", "frame"), [("icmp4_error", "icmp4", UDP4), ("icmp6_error", "icmp6", UDP6)])
+def test_an_error_tells_the_mtu_that_its_block_assigns(word: str, field: str, frame: bytes) -> None:
+    carried = userdata(f"{word} {{ {field}.type = 2; {field}.frag_mtu = 1400; output; }};")
+    (out,) = handle(frame, carried)
+    assert isinstance(out, PacketOut)
+    sound(out.data)
+    message = out.data[34:] if field == "icmp4" else out.data[54:]
+    assert int.from_bytes(message[4:8]) == 1400
+    assert [type(action).__name__ for action in out.actions] == ["SetField", "Resubmit"]
+
+
+@pytest.mark.parametrize("actions", ["arp { icmp4.frag_mtu = 1400; };", "icmp4 { icmp6.frag_mtu = 1400; };"])
+def test_an_mtu_is_told_by_errors_of_its_family_only(actions: str) -> None:
+    with pytest.raises(ValueError, match=r"frag_mtu cannot be set here|prerequisites"):
+        userdata(actions)
+
+
+def test_an_error_quotes_all_that_fits_and_no_more() -> None:
+    long4, long6 = ip4(17, bytes(3000)), ip6(17, bytes(3000))
+    out4, out6 = made("icmp4_error", long4), made("icmp6_error", long6)
+    assert out4 is not None and len(out4) == 14 + 576 and out4[42:] == long4[14 : 14 + 548]
+    assert out6 is not None and len(out6) == 14 + 1280 and out6[62:] == long6[14 : 14 + 1232]
