@@ -13,7 +13,7 @@ Tests: tests/unit/controller/test_controller_switch.py, tests/packets/controller
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from ovine.controller.flows import Body, FlowKey, as_flow
@@ -118,12 +118,11 @@ class SwitchState:
         """The changes that make actual equal to desired, except for what is rejected."""
         return Plan(self.flows.plan(desired.flows), self.groups.plan(desired.groups), self.meters.plan(desired.meters))
 
-    def bundle(self, plan: Plan) -> list[Message]:
+    def bundle(self, plan: Plan) -> Iterator[Message]:
         """The flows and groups of a plan as messages: groups come before flows, and go behind them."""
-        made: list[Message] = [GroupMod("add_or_mod", group) for group in plan.groups.values() if group is not None]
-        made += [flow_mod(key, body) for key, body in plan.flows.items()]
-        made += [GroupMod("delete", GroupEntry(key, "all")) for key, group in plan.groups.items() if group is None]
-        return made
+        yield from (GroupMod("add_or_mod", group) for group in plan.groups.values() if group is not None)
+        yield from (flow_mod(key, body) for key, body in plan.flows.items())
+        yield from (GroupMod("delete", GroupEntry(key, "all")) for key, group in plan.groups.items() if group is None)
 
     def new_meters(self, plan: Plan) -> list[Message]:
         """What has to be sent before the flows that use meters; Open vSwitch takes no meters in bundles."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from ovine.controller.flows import Body, as_flow
 from ovine.controller.switch import Desired, Plan, SwitchState, bodies
@@ -179,25 +180,27 @@ class SwitchLink:
         """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt."""
         state = self.state
         steps = (
-            (state.new_meters(plan), connection.perform),
-            (state.bundle(plan), connection.transact),
-            (state.old_meters(plan), connection.perform),
+            (state.new_meters, connection.perform),
+            (state.bundle, connection.transact),
+            (state.old_meters, connection.perform),
         )
         for messages, send in steps:
-            if messages and not await self._sent(messages, send):
+            if not await self._sent(partial(messages, plan), send):
                 return
         self.sent += len(plan.flows)
         state.done(plan)
 
-    async def _sent(self, messages: list[Message], send: Callable[[list[Message]], Awaitable[None]]) -> bool:
+    async def _sent(
+        self, messages: Callable[[], Iterable[Message]], send: Callable[[Iterable[Message]], Awaitable[None]]
+    ) -> bool:
         try:
-            await send(messages)
+            await send(messages())
         except RefusedError as error:
             blamed = [self._reject(refusal.message, refusal.error.name) for refusal in error.refusals]
             if not any(blamed):
                 raise ProtocolError(f"the switch refused a change without naming it: {error}") from error
         except EncodeError as error:
-            blamed = [self._unencodable(message) for message in messages]
+            blamed = [self._unencodable(message) for message in messages()]
             if not any(blamed):
                 raise ProtocolError(f"a change cannot be sent: {error}") from error
         else:

@@ -89,6 +89,7 @@ from ovine.openflow.messages import (
     MultipartReply,
     Unknown,
     bundle,
+    commit,
     decode,
     encode,
 )
@@ -223,6 +224,7 @@ __all__ = [
     "Unknown",
     "actions_text",
     "bundle",
+    "commit",
     "canonical",
     "decode",
     "encode",

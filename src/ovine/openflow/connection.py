@@ -16,6 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from itertools import chain, islice
 from typing import Any
 
 from ovine.openflow.errors import ProtocolError
@@ -28,6 +29,7 @@ from ovine.openflow.messages import (
     Message,
     MultipartReply,
     bundle,
+    commit,
 )
 from ovine.openflow.packet import PacketIn
 from ovine.openflow.session import Event, Ready, Received, Refused, Session
@@ -181,25 +183,27 @@ class Connection:
         """Send flow-mods, group-mods and packet-outs as one atomic, ordered bundle and wait for its commit.
 
         RefusedError if the switch refuses any of them, with each refusal; then none takes effect.  Nothing is sent for
-        no messages.
+        no messages.  They are taken and encoded some at a time, with turns for other tasks in between.
         """
-        messages = list(messages)
-        if not messages:
+        given = iter(messages)
+        first = next(given, None)
+        if first is None:
             return
         bundle_id, self._next_bundle = self._next_bundle, self._next_bundle % 0xFFFFFFFE + 1
-        opening, *adds, commit = bundle(messages, bundle_id)
+        steps = bundle(chain([first], given), bundle_id)
         refusals: list[Refused] = []
         xids: list[int] = []
         try:
-            for start in range(0, len(adds) + 1, _BATCH):
-                sent = self._write([opening, *adds][start : start + _BATCH])
+            while batch := list(islice(steps, _BATCH)):
+                sent = self._write(batch)
                 self._collecting.update(dict.fromkeys(sent, refusals))
                 xids += sent
                 await self._writer.drain()
+                await asyncio.sleep(0)  # a turn for the others: encoding takes longer than sending
             # Open vSwitch refuses a malformed message when it is added, and would still commit the others.
             await self.barrier()
             if not refusals:
-                await self._commit(commit, refusals)
+                await self._commit(commit(bundle_id), refusals)
             if refusals:
                 raise RefusedError(refusals)
         except BaseException:

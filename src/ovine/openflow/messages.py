@@ -10,7 +10,7 @@ Source: OpenFlow 1.5.1 §7.1.  Tests: tests/unit/openflow/test_openflow_messages
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -193,14 +193,20 @@ def _bundle_add(message: BundleAdd, xid: int) -> bytes:
 
 def bundle(
     messages: Iterable[Message], bundle_id: int = 1, flags: int = BUNDLE_ATOMIC | BUNDLE_ORDERED
-) -> list[Message]:
-    """The messages that make `messages` one transaction: open, one add for each, commit.
+) -> Iterator[Message]:
+    """The messages that make `messages` one transaction, but for the commit: open, and one add for each.
 
     Atomic: all take effect or none, and no packet sees a mixture.  Only flow-mods, group-mods and packet-outs can be
     in a bundle; the switch refuses others.
     """
-    adds: list[Message] = [BundleAdd(bundle_id, message, flags) for message in messages]
-    return [BundleControl(bundle_id, "open", flags), *adds, BundleControl(bundle_id, "commit", flags)]
+    yield BundleControl(bundle_id, "open", flags)
+    for message in messages:
+        yield BundleAdd(bundle_id, message, flags)
+
+
+def commit(bundle_id: int = 1, flags: int = BUNDLE_ATOMIC | BUNDLE_ORDERED) -> Message:
+    """The message that lets a bundle take effect."""
+    return BundleControl(bundle_id, "commit", flags)
 
 
 # --- decoding -----------------------------------------------------------------------------------------------------

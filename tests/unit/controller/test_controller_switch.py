@@ -78,7 +78,7 @@ def test_what_flows_use_comes_before_them_and_what_they_used_goes_behind_them() 
     plan = state.plan(desired)
     assert state.new_meters(plan) == [MeterMod("add", meter)]
     assert state.old_meters(plan) == [MeterMod("delete", MeterEntry(2))]
-    assert state.bundle(plan) == [
+    assert list(state.bundle(plan)) == [
         GroupMod("add_or_mod", group),
         flow_mod(C, None),
         flow_mod(A, OUT1),

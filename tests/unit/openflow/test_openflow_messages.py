@@ -53,6 +53,7 @@ from ovine.openflow import (
     TlvTableRequest,
     Unknown,
     bundle,
+    commit,
     decode,
     encode,
     group_text,
@@ -161,7 +162,7 @@ def test_what_is_encoded_is_decoded(message, says) -> None:
 
 def test_a_bundle_is_opened_filled_and_committed(judge) -> None:
     mods = [FlowMod("add", Flow(0, 1, ())), GroupMod("delete", GroupEntry(7, "all"))]
-    messages = bundle(mods, 77)
+    messages = [*bundle(mods, 77), commit(77)]
     assert judge([encode(message, xid) for xid, message in enumerate(messages)], inside=2) == [
         "OFPT_BUNDLE_CONTROL:\n bundle_id=0x4d type=OPEN_REQUEST flags=atomic ordered",
         "OFPT_BUNDLE_ADD_MESSAGE:\n bundle_id=0x4d flags=atomic ordered",
