@@ -21,11 +21,7 @@ from pathlib import Path
 import orjson
 
 from ovine.lab import Lab, restarts
-from routed_cloud import INTERNET, RoutedCloud, make
-
-INTERVAL = 0.01
-PATIENCE = 30.0
-KINDS = ("routed", "floating IP", "SNAT")
+from routed_cloud import KINDS, RoutedCloud, make, pings
 
 
 @dataclass(frozen=True)
@@ -54,17 +50,11 @@ def parts(cloud: RoutedCloud) -> dict[str, str]:
 
 
 def measure(cloud: RoutedCloud, stack: str, part: str, name: str, kill: bool) -> Loss:
-    ways = {
-        "routed": (cloud.red1, cloud.blue1.addresses[0].split("/")[0]),
-        "floating IP": (cloud.internet, cloud.floating_ip),
-        "SNAT": (cloud.blue1, INTERNET),
-    }
-    for sender, target in ways.values():
-        sender.wait_reaches(target, timeout=PATIENCE)
-    pings = {kind: sender.ping_in_background(target, interval=INTERVAL) for kind, (sender, target) in ways.items()}
-    restarts.restart(cloud.lab, name, kill=kill)
-    cloud.lab.sync()
-    outcomes = {kind: ping.stop(PATIENCE) for kind, ping in pings.items()}
+    def happening() -> None:
+        restarts.restart(cloud.lab, name, kill=kill)
+        cloud.lab.sync()
+
+    outcomes = pings(cloud, happening)
     return Loss(
         stack,
         part,

@@ -18,6 +18,7 @@ from typing import Any
 
 from ovine.lab import Instance, Lab
 from ovine.lab.endpoint import Endpoint
+from ovine.lab.traffic import Ping
 from ovine.lab.waiting import wait_for
 
 GATEWAYS = ("h2", "h3")
@@ -167,6 +168,32 @@ def _read_all(opened: socket.socket) -> bytes:
     while part := opened.recv(65536):
         parts.append(part)
     return b"".join(parts)
+
+
+KINDS = ("routed", "floating IP", "SNAT")
+
+
+def pings(
+    cloud: RoutedCloud, happening: Callable[[], object], interval: float = 0.01, patience: float = 30.0
+) -> dict[str, Ping]:
+    """Pings of all kinds of traffic while something happens and until answers come again, by kind.
+
+    *routed*: from an instance to one of another network on another host; *floating IP*: from outside to an instance;
+    *SNAT*: from an instance to outside.
+    """
+    ways = {
+        "routed": (cloud.red1, cloud.blue1.addresses[0].split("/")[0]),
+        "floating IP": (cloud.internet, cloud.floating_ip),
+        "SNAT": (cloud.blue1, INTERNET),
+    }
+    for sender, target in ways.values():
+        sender.wait_reaches(target, timeout=patience)
+    started = {kind: sender.ping_in_background(target, interval=interval) for kind, (sender, target) in ways.items()}
+    try:
+        happening()
+    finally:
+        outcomes = {kind: ping.stop(patience) for kind, ping in started.items()}
+    return outcomes
 
 
 @dataclass

@@ -9,6 +9,10 @@ The words are methods of `World`; a case file (tests/cases/controller/*.txt) cal
     interface a 10                                  an interface of br-int with iface-id and OpenFlow port
     chassis hv2 geneve 10.9.0.2 ofport=5            another host, its encapsulation, and the tunnel port to it
     group flood sw0 32768 a b                       a multicast group
+    link sw0 1 lr0 2                                a pair of patch ports, sw0-lr0 and lr0-sw0, with their keys
+    ha_group gw hv1=10 hv2=20                       an HA chassis group with priorities
+    bfd hv2 up                                      what BFD says of the tunnel to a host
+    port cr lr0 3 type=chassisredirect ha_chassis_group=gw options:distributed-port=lr0-sw0
     flow sw0 ingress 3 100 'ip4' 'next;'            a logical flow
     addresses as1 10.0.0.1 10.0.0.2                 an address set
     members pg1 a b                                 a port group
@@ -89,6 +93,10 @@ class World:
         for column in ("chassis", "requested_chassis"):
             if column in others:
                 others[column] = uuid_of("chassis", others[column])
+        if "ha_chassis_group" in others:
+            others["ha_chassis_group"] = uuid_of("ha group", others["ha_chassis_group"])
+        if "mac" in others:
+            others["mac"] = (others["mac"],)
         if "tag" in others:
             others["tag"] = int(others["tag"])
         self.put(
@@ -102,6 +110,32 @@ class World:
             )
         )
         return uuid
+
+    def link(self, near: str, near_key: str | int, far: str, far_key: str | int, **columns: Any) -> None:
+        kind, mac = (
+            columns.pop("type", "patch"),
+            columns.pop("mac", f"00:00:00:00:{int(near_key):02x}:{int(far_key):02x}"),
+        )
+        self.port(f"{near}-{far}", near, near_key, type=kind, **{"options:peer": f"{far}-{near}", **columns})
+        self.port(f"{far}-{near}", far, far_key, type=kind, mac=mac, **{"options:peer": f"{near}-{far}", **columns})
+
+    def ha_group(self, name: str, *, refs: tuple[str, ...] = (), **priorities: str | int) -> Uuid:
+        uuid = uuid_of("ha group", name)
+        for chassis, priority in priorities.items():
+            member = uuid_of("ha member", name, chassis)
+            self.put(sb.HAChassis(uuid=member, chassis=uuid_of("chassis", chassis), priority=int(priority)))
+        members = tuple(sorted(uuid_of("ha member", name, chassis) for chassis in priorities))
+        references = tuple(sorted(uuid_of("chassis", chassis) for chassis in refs))
+        self.put(sb.HAChassisGroup(uuid=uuid, name=name, ha_chassis=members, ref_chassis=references))
+        return uuid
+
+    def bfd(self, chassis: str, state: str) -> None:
+        self.change(vs.Interface, uuid_of("interface", f"ovn-{chassis}-0"), bfd_status=StrMap({"state": state}))
+
+    def macs(self, chassis: str, mappings: str) -> None:
+        """The Ethernet addresses that another host shows."""
+        ids = StrMap({"ovn-chassis-mac-mappings": mappings})
+        self.change(sb.Chassis, uuid_of("chassis", chassis), other_config=ids)
 
     def interface(self, iface_id: str, ofport: str | int, **ids: str) -> Uuid:
         external_ids = StrMap({"iface-id": iface_id, **ids})

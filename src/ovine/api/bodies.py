@@ -131,11 +131,12 @@ def _check_known(resource: Resource, attributes: Attributes) -> None:
 def _converted(resource: Resource, attributes: Attributes) -> Attributes:
     for name in attributes:
         if attributes[name] is not UNSET:
-            _convert_one(resource, attributes, name)
+            convert(resource, attributes, name)
     return attributes
 
 
-def _convert_one(resource: Resource, attributes: Attributes, name: str) -> None:
+def convert(resource: Resource, attributes: Attributes, name: str) -> None:
+    """Converts and judges one attribute in place. Raises HttpError and neutron-lib's errors."""
     try:
         resource.infos[name].convert_values(attributes, exc_cls=webob.exc.HTTPBadRequest)
     except (n_exc.NeutronException, webob.exc.HTTPException, HttpError):

@@ -20,7 +20,7 @@ import msgspec
 
 TUNNEL_TYPES = ("geneve", "vxlan")
 NETWORK_TYPES = (*TUNNEL_TYPES, "vlan", "flat")
-OTHERS_TABLES = ("dhcp",)
+OTHERS_TABLES = ("dhcp", "l3")
 """Parts of the same file that the plugin reads."""
 
 
@@ -71,6 +71,10 @@ class Config:
     max_dns_nameservers: int = 5
     max_host_routes: int = 20
     max_allowed_address_pairs: int = 10
+    max_routes: int = 30
+    """Extra routes of a router."""
+    enable_snat_by_default: bool = True
+    """Whether a router's gateway translates addresses if the request does not say."""
     max_body_bytes: int = 1 << 20
     page_limit: int = 0
     """The largest page of a list, in items; 0 for no limit."""

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
+from neutron_lib import constants
 
 from ovine.api.addressing import network_of
 from ovine.model.base import NO_UUID, Row, Uuid
@@ -75,13 +76,15 @@ class Draft:
         return self._replica.get(table, key)
 
     def find(self, table: type[R], column: str, value: Any) -> Iterator[R]:
-        """The rows of a table with that value in a column which no update changes."""
-        for row in self._replica.index(table, column).find(value):
-            if row.uuid not in self._deleted:
-                yield cast(R, self._changed.get(row.uuid, row))
-        for new in self._inserted.values():
-            if isinstance(new, table) and getattr(new, column) == value:
-                yield new
+        """The rows of a table that will have that value in a column."""
+        found: list[R] = [
+            row
+            for row in self._replica.index(table, column).find(value)
+            if row.uuid not in self._deleted and row.uuid not in self._changed
+        ]
+        mine = (*self._changed.values(), *self._inserted.values())
+        found.extend(new for new in mine if isinstance(new, table) and getattr(new, column) == value)
+        return iter(found)
 
     def subnets_of(self, network: Uuid) -> list[Subnet]:
         """In the order in which they were made; those of one second in the order of their addresses."""
@@ -89,6 +92,13 @@ class Draft:
 
     def ports_of(self, network: Uuid) -> Iterator[Port]:
         return self.find(Port, "network", network)
+
+    def router_interfaces(self, network: Uuid) -> list[Port]:
+        """The ports of a network whose owner is a router, in the order of their ids."""
+        owner = constants.DEVICE_OWNER_ROUTER_INTF
+        seen = self._replica.index(Port, "network", "device_owner").find(network, owner)
+        found = (self.get(Port, port.uuid) for port in seen)
+        return sorted((port for port in found if port is not None), key=lambda port: port.uuid)
 
     def allocation(self, subnet: Uuid, address: str) -> IPAllocation | None:
         """Who holds an address of a subnet."""

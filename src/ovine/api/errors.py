@@ -15,6 +15,7 @@ import netaddr
 import webob.exc
 from neutron_lib import exceptions as n_exc
 from neutron_lib.api import faults
+from neutron_lib.exceptions.l3_ext_gw_multihoming import UnableToMatchGateways
 
 UNAVAILABLE = "The network database cannot be reached; try again."
 
@@ -51,6 +52,7 @@ class ServiceUnavailable(n_exc.ServiceUnavailable):  # type: ignore[misc]
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (RevisionNumberConstraintFailed, 412),
+    (UnableToMatchGateways, 400),
     *((kind, http.code) for kind, http in faults.FAULT_MAP.items()),
     (n_exc.Invalid, 400),
 )

@@ -11,8 +11,10 @@ from typing import Any
 from neutron_lib.api.definitions import (
     aap_reject_multicast,
     empty_string_filtering,
+    extraroute_atomic,
     filter_validation,
     ip_substring_port_filtering,
+    l3_port_ip_change_not_allowed,
     pagination,
     project_id,
     revisionifmatch,
@@ -28,8 +30,10 @@ from ovine.api.resources import DEFINITIONS
 _BEHAVIOURS: tuple[ModuleType, ...] = (
     aap_reject_multicast,
     empty_string_filtering,
+    extraroute_atomic,
     filter_validation,
     ip_substring_port_filtering,
+    l3_port_ip_change_not_allowed,
     pagination,
     project_id,
     revisionifmatch,

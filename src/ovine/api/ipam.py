@@ -73,6 +73,14 @@ def assign(draft: Draft, env: Env, claim: Claim, asked: Any) -> list[Address]:
     return found
 
 
+def one_address(draft: Draft, env: Env, claim: Claim, subnets: Sequence[Subnet], item: dict[str, Any]) -> Address:
+    """A single address from some subnets: that which `item`, like one of fixed_ips, asks for; {} leaves the choice."""
+    if not item:
+        return _from_any(draft, env, claim, _for_owner(claim, list(subnets)), ())
+    explicit = _explicit(draft, claim, subnets, item)
+    return explicit or _from_any(draft, env, claim, [_subnet_for(claim, subnets, item)], ())
+
+
 def store(draft: Draft, addresses: Sequence[Address], held: Sequence[IPAllocation] = ()) -> tuple[Uuid, ...]:
     """The IP_Allocation rows for these addresses, in this order; those already held are kept."""
     kept = {(row.subnet, row.ip_address): row for row in held}

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from neutron_lib import constants
 from neutron_lib import exceptions as n_exc
+from neutron_lib.exceptions.external_net import ExternalNetworkInUse
 
 from ovine.api import security_groups, segments
 from ovine.api.config import Config
@@ -25,6 +27,7 @@ from ovine.model.cloud import Network
 MIN_MTU = {4: 68, 6: 1280}
 """The least MTU by IP version, in bytes (RFC 791, RFC 8200)."""
 
+_OUTSIDE_OWNERS = (constants.DEVICE_OWNER_ROUTER_GW, constants.DEVICE_OWNER_FLOATINGIP)
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _COLUMNS = {
     "name": "name",
@@ -88,6 +91,8 @@ def update(draft: Draft, env: Env, judge: Judge, network: Network, parsed: dict[
     columns = {column: parsed[name] for name, column in _COLUMNS.items() if name in parsed}
     if network.shared and columns.get("shared") is False:
         _check_unshared(draft, network)
+    if network.external and columns.get("external") is False:
+        _check_not_used_outside(draft, network)
     if "mtu" in parsed:
         columns["mtu"] = _mtu(env.config, network.network_type, network.physical_network, parsed["mtu"])
         for subnet in draft.subnets_of(network.uuid):
@@ -101,6 +106,12 @@ def _check_unshared(draft: Draft, network: Network) -> None:
     users = {port.project_id for port in draft.ports_of(network.uuid) if port.device_owner not in AUTO_OWNERS}
     if users - {network.project_id}:
         raise n_exc.InvalidSharedSetting(network=network.name)
+
+
+def _check_not_used_outside(draft: Draft, network: Network) -> None:
+    draft.guard_ports(network.uuid)
+    if any(port.device_owner in _OUTSIDE_OWNERS for port in draft.ports_of(network.uuid)):
+        raise ExternalNetworkInUse(net_id=network.uuid)
 
 
 def delete(draft: Draft, env: Env, judge: Judge, network: Network) -> None:

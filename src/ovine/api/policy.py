@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from neutron_lib import exceptions as n_exc
 from neutron_lib.exceptions.address_group import AddressGroupNotFound
+from neutron_lib.exceptions.l3 import FloatingIPNotFound, RouterNotFound
 from oslo_config import cfg
 from oslo_policy import policy as oslo
 
@@ -25,7 +26,16 @@ from ovine.api.errors import PolicyNotAuthorized
 from ovine.api.resources import UNSET, Resource
 from ovine.api.security_errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
 from ovine.model.base import Row
-from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from ovine.model.cloud import (
+    AddressGroup,
+    FloatingIP,
+    Network,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 from ovine.ovsdb import Replica
 
 _ADMIN = "rule:admin"
@@ -102,6 +112,37 @@ RULES: dict[str, str] = {
     "get_address_group": _READER,
     "update_address_group": _MEMBER,
     "delete_address_group": _MEMBER,
+    "create_router": _MEMBER,
+    "create_router:ha": _ADMIN,
+    "create_router:enable_default_route_bfd": _ADMIN,
+    "create_router:enable_default_route_ecmp": _ADMIN,
+    "create_router:external_gateway_info:enable_snat": _ADMIN,
+    "create_router:external_gateway_info:external_fixed_ips": _ADMIN,
+    "get_router": _READER,
+    "get_router:ha": _ADMIN,
+    "update_router": _MEMBER,
+    "update_router:ha": _ADMIN,
+    "update_router:enable_default_route_bfd": _ADMIN,
+    "update_router:enable_default_route_ecmp": _ADMIN,
+    "update_router:external_gateway_info:enable_snat": _ADMIN,
+    "update_router:external_gateway_info:external_fixed_ips": _ADMIN,
+    "delete_router": _MEMBER,
+    "add_router_interface": _MEMBER,
+    "remove_router_interface": _MEMBER,
+    "add_extraroutes": _MEMBER,
+    "remove_extraroutes": _MEMBER,
+    "add_external_gateways": _MEMBER,
+    "add_external_gateways:external_gateways:external_fixed_ips": _ADMIN,
+    "add_external_gateways:external_gateways:enable_snat": _ADMIN,
+    "update_external_gateways": _MEMBER,
+    "update_external_gateways:external_gateways:external_fixed_ips": _ADMIN,
+    "update_external_gateways:external_gateways:enable_snat": _ADMIN,
+    "remove_external_gateways": _MEMBER,
+    "create_floatingip": _MEMBER,
+    "create_floatingip:floating_ip_address": _ADMIN,
+    "get_floatingip": _READER,
+    "update_floatingip": _MEMBER,
+    "delete_floatingip": _MEMBER,
 }
 
 _NOT_FOUND: dict[str, tuple[Any, str]] = {
@@ -111,7 +152,12 @@ _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "security_group": (SecurityGroupNotFound, "id"),
     "security_group_rule": (SecurityGroupRuleNotFound, "id"),
     "address_group": (AddressGroupNotFound, "address_group_id"),
+    "router": (RouterNotFound, "router_id"),
+    "floatingip": (FloatingIPNotFound, "floatingip_id"),
 }
+
+_STRUCTURED = ("fixed_ips", "external_gateway_info")
+"""Attributes whose parts have rules of their own."""
 
 _OWNED_BY_NETWORK_CODE = "network:"
 """Prefix of the `device_owner` of ports that network services own; others are free to everybody."""
@@ -201,13 +247,17 @@ class Judge:
         if name == "device_owner" and not str(value).startswith(_OWNED_BY_NETWORK_CODE):
             return
         rule = f"{action}_{resource.name}:{name}"
-        if rule not in RULES:
-            return
-        self.require(rule, target)
-        if name == "fixed_ips":
-            for key in sorted({key for item in value or () for key in item}):
-                if f"{rule}:{key}" in RULES:
-                    self.require(f"{rule}:{key}", target)
+        if rule in RULES:
+            self.require(rule, target)
+        if name in _STRUCTURED:
+            self.require_parts(rule, value, target)
+
+    def require_parts(self, rule: str, value: Any, target: Target) -> None:
+        """Judges what an object, or the objects of a list, say about their parts; `rule` is that of the whole."""
+        items = [value] if isinstance(value, dict) else value or ()
+        for key in sorted({key for item in items for key in item}):
+            if f"{rule}:{key}" in RULES:
+                self.require(f"{rule}:{key}", target)
 
 
 def target_of(reader: Replica | Draft, row: Row) -> Target:
@@ -222,7 +272,7 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
     if isinstance(row, SecurityGroupRule):
         group = reader.get(SecurityGroup, row.security_group)
         return Target(row.project_id, group.project_id if group is not None else row.project_id, False, False)
-    if isinstance(row, SecurityGroup | AddressGroup):
+    if isinstance(row, SecurityGroup | AddressGroup | Router | FloatingIP):
         return Target(row.project_id, row.project_id, False, False)
     raise TypeError(type(row))
 

@@ -14,7 +14,7 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, ipam, security_groups
+from ovine.api import binding, floating_ips, ipam, router_ports, security_groups
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -89,14 +89,36 @@ def update(draft: Draft, env: Env, judge: Judge, port: Port, parsed: dict[str, A
     if "fixed_ips" in parsed or mac != port.mac_address:
         columns["fixed_ips"] = _changed_addresses(draft, env, network, port, mac, parsed)
     columns |= _changed_binding(env, network, port, parsed)
+    _check_service(draft, port, columns)
     draft.update(port, **columns)
 
 
+def _check_service(draft: Draft, port: Port, columns: dict[str, Any]) -> None:
+    """What a router or a floating IP relies on is not changed under it."""
+    fixed_ips = columns.get("fixed_ips", port.fixed_ips)
+    floating_ips.check_kept(draft, port, fixed_ips)
+    names = ("device_id", "device_owner", "fixed_ips")
+    changed = [name for name in names if name in columns and columns[name] != getattr(port, name)]
+    if changed and _is_service(draft, port):
+        raise n_exc.BadRequest(
+            resource="port", msg=f"{changed[0]} of port {port.uuid}, owned by {port.device_owner}, cannot be changed"
+        )
+
+
+def _is_service(draft: Draft, port: Port) -> bool:
+    """Whether a router or a floating IP has this port."""
+    return router_ports.router_of(draft, port) is not None or floating_ips.is_floating_port(draft, port)
+
+
 def delete(draft: Draft, env: Env, judge: Judge, port: Port) -> None:
-    """Deletes a port; its addresses are free again. A network's metadata port goes only with the network."""
+    """Deletes a port; its addresses are free again, and its floating IPs stand for nobody.
+
+    A network's metadata port goes only with the network, the ports of routers and floating IPs only with these.
+    """
     judge.require("delete_port", target_of(draft, port))
-    if is_metadata_port(port):
+    if is_metadata_port(port) or _is_service(draft, port):
         raise n_exc.ServicePortInUse(port_id=port.uuid, reason=f"has device owner {port.device_owner}")
+    floating_ips.free_all_of(draft, port)
     draft.delete(port)
 
 

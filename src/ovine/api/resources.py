@@ -25,8 +25,16 @@ from neutron_lib.api.definitions import (
     allowedaddresspairs,
     external_net,
     extra_dhcp_opt,
+    extraroute,
+    fip_port_details,
     ip_allocation,
     l2_adjacency,
+    l3,
+    l3_enable_default_route_bfd,
+    l3_enable_default_route_ecmp,
+    l3_ext_gw_mode,
+    l3_ext_gw_multihoming,
+    l3_ext_ha_mode,
     network,
     network_mtu,
     network_mtu_writable,
@@ -35,6 +43,7 @@ from neutron_lib.api.definitions import (
     port_security,
     portbindings,
     provider_net,
+    router_enable_snat,
     security_groups_normalized_cidr,
     security_groups_remote_address_group,
     security_groups_rules_belongs_to_default_sg,
@@ -48,7 +57,16 @@ from neutron_lib.db import constants as db_constants
 
 from ovine.api import security_definitions
 from ovine.model.base import Row
-from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from ovine.model.cloud import (
+    AddressGroup,
+    FloatingIP,
+    Network,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 
 UNSET = constants.ATTR_NOT_SPECIFIED
 """What an attribute holds that the request did not name and that has no default."""
@@ -74,6 +92,15 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     security_groups_rules_belongs_to_default_sg,
     security_groups_shared_filtering,
     address_group,
+    l3,
+    l3_ext_gw_mode,
+    l3_ext_gw_multihoming,
+    l3_ext_ha_mode,
+    l3_enable_default_route_bfd,
+    l3_enable_default_route_ecmp,
+    router_enable_snat,
+    extraroute,
+    fip_port_details,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -120,6 +147,13 @@ NOT_OFFERED = {
     "device_profile": "port-device-profile",
     "hints": "port-hints",
     "data_plane_status": "data-plane-status",
+    "distributed": "dvr",
+    "flavor_id": "l3-flavors",
+    "service_type_id": "router-service-type",
+    "ndp_proxy": "l3-ndp-proxy",
+    "enable_ndp_proxy": "l3-ext-ndp-proxy",
+    "qos_network_policy_id": "qos",
+    "port_forwardings": "expose-port-forwarding-in-fip",
 }
 """Well-known attributes of extensions that are not offered, so that the refusal can name the extension."""
 
@@ -169,7 +203,9 @@ SECURITY_GROUP_RULE = _resource("security_group_rule", SecurityGroupRule, _SECUR
 ADDRESS_GROUP = _resource(
     "address_group", AddressGroup, address_group.RESOURCE_ATTRIBUTE_MAP, lacks=frozenset({"tags"})
 )
-_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP)
+ROUTER = _resource("router", Router, l3.RESOURCE_ATTRIBUTE_MAP)
+FLOATING_IP = _resource("floatingip", FloatingIP, l3.RESOURCE_ATTRIBUTE_MAP)
+_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP, ROUTER, FLOATING_IP)
 RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}
 BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in _ALL}
 

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from ovine.api import address_groups, errors, tags
+from ovine.api import address_groups, errors, router_actions, tags
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import ADDRESS_GROUP, BY_PATH, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, ROUTER, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -101,6 +101,8 @@ class NetworkApi:
                 return await self._member(request, caller, resource, uuid)
             case [uuid, action] if resource is ADDRESS_GROUP and action in address_groups.ACTIONS:
                 return await self._addresses(request, caller, resource, uuid, action)
+            case [uuid, action] if resource is ROUTER and action in router_actions.NAMES:
+                return await self._router_action(request, caller, uuid, action)
             case [uuid, "tags"] if resource.is_taggable:
                 return await self._tags(request, caller, resource, uuid)
             case [uuid, "tags", tag] if resource.is_taggable:
@@ -139,6 +141,13 @@ class NetworkApi:
         async def put() -> Response:
             body = await self._body(request)
             return json_reply(200, await self._service.change_addresses(resource, caller, uuid, action, body))
+
+        return await _by_method(request, PUT=put)
+
+    async def _router_action(self, request: Request, caller: Caller, uuid: str, action: str) -> Response:
+        async def put() -> Response:
+            body, if_match = await self._body(request), request.headers.get("if-match")
+            return json_reply(200, await self._service.act_on_router(caller, uuid, action, body, if_match))
 
         return await _by_method(request, PUT=put)
 

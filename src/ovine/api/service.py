@@ -16,9 +16,12 @@ from typing import Any, cast
 from ovine.api import (
     address_groups,
     bodies,
+    floating_ips,
     networks,
     ports,
     query,
+    router_actions,
+    routers,
     security_group_rules,
     security_groups,
     subnets,
@@ -29,11 +32,11 @@ from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_error
 from ovine.api.policy import Judge, Policy, not_found, target_of
-from ovine.api.resources import SECURITY_GROUP, Resource
+from ovine.api.resources import ROUTER, SECURITY_GROUP, Resource
 from ovine.api.store import Store
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
-from ovine.model.cloud import AddressGroup, Network, Port, SecurityGroupRule
+from ovine.model.cloud import AddressGroup, FloatingIP, Network, Port, Router, SecurityGroupRule
 from ovine.ovsdb import Replica
 
 Plan = Callable[[Draft, Judge, Any], None]
@@ -44,11 +47,15 @@ _MODULES: dict[str, ModuleType] = {
     "security_groups": security_groups,
     "security_group_rules": security_group_rules,
     "address_groups": address_groups,
+    "routers": routers,
+    "floatingips": floating_ips,
 }
 _INDEXED: tuple[tuple[type[Row], str, str], ...] = (
     (Port, "device_id", "device_id"),
     (Port, "network_id", "network"),
     (SecurityGroupRule, "security_group_id", "security_group"),
+    (FloatingIP, "port_id", "port"),
+    (FloatingIP, "router_id", "router"),
 )
 """Filters that an index answers: table, filter, column."""
 _IF_MATCH = re.compile(r"\s*revision_number\s*=\s*(\d{1,18})\s*")
@@ -168,6 +175,20 @@ class Service:
         judge = self.judge(caller)
         await self._change(resource, judge, uuid, None, change)
         return {resource.name: self._shown(resource, judge, uuid)}
+
+    async def act_on_router(self, caller: Caller, uuid: str, name: str, body: Any, if_match: str | None) -> Any:
+        """The reply to `PUT /routers/ID/ACTION`."""
+        act = router_actions.parse(name, body)
+        told: dict[str, Any] | None = None
+
+        def change(draft: Draft, judge: Judge, row: Row) -> None:
+            nonlocal told
+            judge.require(name, target_of(draft, row))
+            told = act(draft, self._env, judge, cast(Router, row))
+
+        judge = self.judge(caller)
+        await self._change(ROUTER, judge, uuid, if_match, change)
+        return told if told is not None else {ROUTER.name: self._shown(ROUTER, judge, uuid)}
 
     # --- tags -------------------------------------------------------------------------------------------------------
 

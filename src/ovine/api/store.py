@@ -20,7 +20,7 @@ from typing import TypeVar
 from ovine.api.draft import Draft
 from ovine.api.errors import ServiceUnavailable
 from ovine.model.base import Row
-from ovine.model.cloud import IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from ovine.ovsdb import Client, Replica, TransactionError
 
 _log = logging.getLogger("ovine.api")
@@ -46,9 +46,14 @@ class Store:
             (Port, "network"),
             (Port, "device_id"),
             (Port, "network", "mac_address"),
+            (Port, "network", "device_owner"),
             (Network, "network_type"),
             (IPAllocation, "subnet"),
             (IPAllocation, "subnet", "ip_address"),
+            (FloatingIP, "router"),
+            (FloatingIP, "port"),
+            (FloatingIP, "floating_port"),
+            (FloatingIP, "association"),
             (SecurityGroup, "project_id", "place"),
             (SecurityGroupRule, "security_group"),
             (SecurityGroupRule, "remote_group"),

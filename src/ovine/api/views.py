@@ -14,7 +14,17 @@ from ovine.api.addressing import network_of
 from ovine.api.config import TUNNEL_TYPES
 from ovine.api.security_definitions import DEFAULT
 from ovine.model.base import Map, Row
-from ovine.model.cloud import AddressGroup, IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from ovine.model.cloud import (
+    AddressGroup,
+    FloatingIP,
+    IPAllocation,
+    Network,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 from ovine.ovsdb import Replica
 
 View = dict[str, Any]
@@ -34,14 +44,20 @@ def view(replica: Replica, row: Row) -> View:
         return security_group_rule_view(replica, row)
     if isinstance(row, AddressGroup):
         return address_group_view(row)
+    if isinstance(row, Router):
+        return router_view(replica, row)
+    if isinstance(row, FloatingIP):
+        return floating_ip_view(replica, row)
     raise TypeError(type(row))
 
 
-def _standard(row: Network | Subnet | Port | SecurityGroup) -> View:
+def _standard(row: Network | Subnet | Port | SecurityGroup | Router) -> View:
     return _unnamed(row) | {"name": row.name, "tags": list(row.tags)}
 
 
-def _unnamed(row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup) -> View:
+def _unnamed(
+    row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup | Router | FloatingIP,
+) -> View:
     return {
         "id": row.uuid,
         "tenant_id": row.project_id,
@@ -110,13 +126,12 @@ def positioned(values: list[str]) -> Map[int, str]:
 
 
 def port_view(replica: Replica, row: Port) -> View:
-    addresses = [a for uuid in row.fixed_ips if (a := replica.get(IPAllocation, uuid)) is not None]
-    addresses.sort(key=lambda a: (a.position, a.ip_address))
+    addresses = _fixed_ips(replica, row)
     return _standard(row) | {
         "network_id": row.network,
         "admin_state_up": row.admin_state_up,
         "mac_address": row.mac_address,
-        "fixed_ips": [{"subnet_id": a.subnet, "ip_address": a.ip_address} for a in addresses],
+        "fixed_ips": addresses,
         "device_id": row.device_id,
         "device_owner": row.device_owner,
         "status": row.status,
@@ -124,13 +139,19 @@ def port_view(replica: Replica, row: Port) -> View:
         "security_groups": list(row.security_groups),
         "allowed_address_pairs": [pair_view(text) for text in row.allowed_address_pairs],
         "extra_dhcp_opts": [_option(key, value) for key, value in sorted(row.extra_dhcp_opts.items())],
-        "binding:host_id": row.binding_host_id,
+        "binding:host_id": row.binding_host_id or row.active_host,
         "binding:vnic_type": row.binding_vnic_type,
         "binding:profile": orjson.loads(row.binding_profile),
         "binding:vif_type": row.binding_vif_type,
         "binding:vif_details": orjson.loads(row.binding_vif_details),
         "ip_allocation": "immediate" if addresses else "none",
     }
+
+
+def _fixed_ips(replica: Replica, row: Port) -> list[View]:
+    addresses = [a for uuid in row.fixed_ips if (a := replica.get(IPAllocation, uuid)) is not None]
+    addresses.sort(key=lambda a: (a.position, a.ip_address))
+    return [{"subnet_id": a.subnet, "ip_address": a.ip_address} for a in addresses]
 
 
 def pair_view(text: str) -> View:
@@ -173,3 +194,50 @@ def security_group_rule_view(replica: Replica, row: SecurityGroupRule) -> View:
 
 def address_group_view(row: AddressGroup) -> View:
     return _unnamed(row) | {"name": row.name, "addresses": list(row.addresses)}
+
+
+def router_view(replica: Replica, row: Router) -> View:
+    ports = (replica.get(Port, row.gateways[position]) for position in sorted(row.gateways))
+    gateways = [
+        {"network_id": port.network, "external_fixed_ips": _fixed_ips(replica, port)}
+        for port in ports
+        if port is not None
+    ]
+    return _standard(row) | {
+        "admin_state_up": row.admin_state_up,
+        "status": "ACTIVE",
+        "external_gateway_info": gateways[0] | {"enable_snat": row.enable_snat} if gateways else None,
+        "external_gateways": gateways,
+        "enable_snat": row.enable_snat,
+        "enable_default_route_bfd": row.enable_default_route_bfd,
+        "enable_default_route_ecmp": row.enable_default_route_ecmp,
+        "ha": True,
+        "routes": [_route(text) for text in row.routes],
+    }
+
+
+def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
+    port = replica.get(Port, row.port) if row.port else None
+    inside = replica.get(IPAllocation, row.fixed_ip) if row.fixed_ip else None
+    return _unnamed(row) | {
+        "tags": list(row.tags),
+        "floating_ip_address": row.floating_ip_address,
+        "floating_network_id": row.floating_network,
+        "router_id": row.router,
+        "port_id": row.port,
+        "fixed_ip_address": inside.ip_address if inside is not None else None,
+        "status": row.status if row.port else "DOWN",
+        "port_details": _port_details(port) if port is not None else None,
+    }
+
+
+def _port_details(port: Port) -> View:
+    return {
+        "name": port.name,
+        "network_id": port.network,
+        "mac_address": port.mac_address,
+        "admin_state_up": port.admin_state_up,
+        "status": port.status,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+    }

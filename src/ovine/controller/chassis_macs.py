@@ -91,9 +91,12 @@ def _arrivals(q: Reader, uuid: Uuid, here: Place, routers: tuple[Uuid, ...]) -> 
     number, mac = q.get(CONJUNCTIONS, OWNER), router_mac(q.row(sb.PortBinding, routers[0]))
     if number is None or mac is None:
         return
-    for _, match, actions in arrival(q, here):
+    for _, accepted, actions in arrival(q, here):
+        # The alternatives must exclude each other, since all have one priority.
+        tagged = any(name == "vlan_vid" for name, _, _ in accepted)
+        match: tuple[Entry, ...] = accepted if tagged else (*accepted, ("vlan_vid", 0, None))
         yield clause((PHYSICAL_TO_LOGICAL, 180, normalise(match)), OWNER, 2, 2)
-        concluded: tuple[Entry, ...] = (*match, ("conj_id", number, None))
+        concluded = (*match, ("conj_id", number, None))
         yield flow(PHYSICAL_TO_LOGICAL, 180, concluded, (SetField("eth_src", mac), *actions), uuid)
 
 

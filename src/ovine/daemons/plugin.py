@@ -1,15 +1,18 @@
 """The plugin as a process: Cloud → Northbound, and port status back up.
 
-    ovine plugin --cloud-db=REMOTES --ovnnb-db=REMOTES [--config=FILE]
+    ovine plugin --cloud-db=REMOTES --ovnnb-db=REMOTES [--ovnsb-db=REMOTES] [--config=FILE]
 
 Several may run; the one that holds the OVSDB lock `ovine_plugin` of the Cloud database works, the others stand by with
-their replicas filled. Tests: tests/interop/test_plugin_daemon.py.
+their replicas filled. The southbound tells which chassis there are for gateways; until it can be reached, gateways
+stay as they are scheduled and all else goes on. Tests: tests/interop/test_plugin_daemon.py.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,7 @@ LOCK = "ovine_plugin"
 OPTIONS = (
     valued("cloud-db", "REMOTES", "connect to the Cloud database at REMOTES"),
     valued("ovnnb-db", "REMOTES", "connect to the northbound database at REMOTES"),
+    valued("ovnsb-db", "REMOTES", "read the chassis from the southbound database at REMOTES"),
     valued("config", "FILE", "read settings from FILE (TOML)"),
 )
 
@@ -42,9 +46,10 @@ def _check(parsed: Parsed) -> None:
 async def _main(context: Context) -> None:
     from ovine.daemons.derivation import Derivation
     from ovine.engine import Engine
-    from ovine.model import cloud, nb
+    from ovine.model import cloud, nb, sb
     from ovine.ovsdb import Client, Monitor
-    from ovine.plugin import CLOUD, NORTHBOUND, RULES
+    from ovine.plugin import CLOUD, NB_INPUTS, NORTHBOUND, RULES, SB_INPUTS
+    from ovine.plugin.gateways import Southbound
     from ovine.plugin.settings import Settings, load
 
     tls = database_tls(context.tls)
@@ -67,12 +72,27 @@ async def _main(context: Context) -> None:
             nb.ACL,
             Monitor(nb.PortGroup, ("name", "ports", "acls", "external_ids")),
             nb.AddressSet,
+            nb.LogicalRouter,
+            nb.LogicalRouterPort,
+            nb.LogicalRouterStaticRoute,
+            nb.NAT,
+            nb.GatewayChassis,
+            Monitor(nb.BFD, ("logical_port", "dst_ip")),
         ],
         leader_only=True,
         tls=tls,
     )
+    hosts = Client(
+        sb.DATABASE,
+        context.remote("ovnsb-db", "OVN_SB_DB", f"unix:{run}/ovnsb_db.sock"),
+        monitors=[
+            Monitor(sb.Chassis, ("name", "hostname", "other_config", "external_ids")),
+            Monitor(sb.PortBinding, ("logical_port", "chassis"), [("type", "==", "chassisredirect")]),
+        ],
+        tls=tls,
+    )
     derivation = Derivation(Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)]), context.log)
-    _register(context.commands, above, below)
+    _register(context.commands, {"cloud": above, "nb": below, "sb": hosts})
     derivation.register(context.commands)
     above.lock(LOCK)
     await above.start()
@@ -83,23 +103,38 @@ async def _main(context: Context) -> None:
         path = context.options.value("config")
         derivation.engine.feed(Settings, (), load(Path(path) if path else None))
         derivation.feed(above, tables)
-        derivation.feed(below, [nb.LogicalSwitchPort])
+        derivation.feed(below, NB_INPUTS)
         for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
             derivation.write(client, targets, allowed=lambda: above.lock_held)
         above.on_state(derivation.wake)  # the lock may have come or gone
-        await derivation.run()
+
+        async def look_at_hosts() -> None:
+            await hosts.start()
+            await hosts.ready()
+            derivation.feed(hosts, SB_INPUTS)
+            derivation.engine.feed(Southbound, (), Southbound())
+            derivation.wake()
+
+        looking = asyncio.create_task(look_at_hosts())
+        try:
+            await derivation.run()
+        finally:
+            looking.cancel()
     finally:
         await above.close()
         await below.close()
+        await hosts.close()
 
 
-def _register(commands: Commands, above: Client, below: Client) -> None:
-    def connection(client: Client) -> str:
+def _register(commands: Commands, clients: dict[str, Client]) -> None:
+    above = clients["cloud"]
+
+    def connection(client: Client, words: list[str]) -> str:
         return "connected\n" if client.connected else "not connected\n"
 
     commands.register("status", "", 0, 0, lambda _: f"Status: {'active' if above.lock_held else 'standby'}\n")
-    commands.register("cloud-connection-status", "", 0, 0, lambda _: connection(above))
-    commands.register("nb-connection-status", "", 0, 0, lambda _: connection(below))
+    for name, client in clients.items():
+        commands.register(f"{name}-connection-status", "", 0, 0, partial(connection, client))
 
 
 SPEC = DaemonSpec(

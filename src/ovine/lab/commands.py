@@ -98,6 +98,7 @@ def plugin(spec: LabSpec) -> list[str]:
         *ovine("plugin"),
         f"--cloud-db={spec.cloud_db}",
         f"--ovnnb-db={spec.nb_db}",
+        f"--ovnsb-db={spec.sb_db}",
         f"--unixctl={spec.central}/plugin.ctl",
         *logging(spec.directory / "log" / "plugin.log"),
     ]

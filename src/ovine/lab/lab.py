@@ -74,6 +74,11 @@ class Lab:
         lab._take(Store(directory).spec())
         return lab
 
+    def respecify(self, spec: LabSpec) -> None:
+        """Lets the lab be another from now on: whose daemons play which parts has changed."""
+        self.spec = spec
+        self.store.respecify(spec)
+
     # --- up and down
 
     def __enter__(self) -> Lab:

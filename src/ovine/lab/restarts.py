@@ -1,19 +1,22 @@
 """Parts of a lab that end and come back while traffic flows: daemons, databases, switches, and whole hosts.
 
+A daemon may also be *replaced*: by the other project's, ours by Debian's or the other way round.
+
 A daemon is called by the name of its process: `northd`, `plugin`, `nb-db`, `sb-db`, `h1-controller`, `h1-vswitchd`.
 Tests: tests/lab/test_lab_routing.py; measured by bench/restart_losses.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Callable
 
-from ovine.lab import central, commands, fabric
+from ovine.lab import central, commands, control, fabric
 from ovine.lab.errors import LabError, LabTimeout
 from ovine.lab.lab import Lab
 from ovine.lab.processes import Process, wait_until_gone
-from ovine.lab.spec import Host
+from ovine.lab.spec import Flavour, Host
 
 PATIENCE = 15.0
 
@@ -43,6 +46,22 @@ def kill_host(lab: Lab, host: Host) -> None:
     for process in processes:
         lab.processes.signal(process, signal.SIGKILL)
     wait_until_gone(processes, PATIENCE)
+
+
+def replace_northd(lab: Lab, flavour: Flavour) -> None:
+    """Ends northd as an operator does, and starts this project's or Debian's in its place."""
+    control.call(lab.control_socket("northd"), "exit", timeout=PATIENCE)
+    wait_until_gone([process for process in [lab.processes.find("northd")] if process], PATIENCE)
+    lab.respecify(dataclasses.replace(lab.spec, northd=flavour))
+    central.start_northd(lab.spec, lab.processes)
+
+
+def replace_controller(lab: Lab, name: str, flavour: Flavour) -> None:
+    """The same with the controller of a host, which is told that another one follows (`exit --restart`)."""
+    lab.stop_controller(lab.spec.host(name))
+    chosen = [flavour if host.name == name else host.controller for host in lab.spec.hosts]
+    lab.respecify(dataclasses.replace(lab.spec, controllers=tuple(chosen)))
+    lab.start_controller(lab.spec.host(name))
 
 
 def _running(lab: Lab, name: str) -> Process:

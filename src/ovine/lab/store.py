@@ -65,6 +65,10 @@ class Store:
         values["directory"] = self.directory
         return LabSpec(**values)
 
+    def respecify(self, spec: LabSpec) -> None:
+        """Writes another description of the lab over the one that is there."""
+        self.add_facts(**_as_json(spec))
+
     def facts(self) -> dict[str, Any]:
         try:
             facts = json.loads((self.directory / "lab.json").read_text())

@@ -5,13 +5,15 @@ here is only what the database adds:
 
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
   a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
-  (`Security_Group`).
+  (`Security_Group`), the floating IP of a fixed one on an external network (`Floating_IP`).
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
-  allocations, a security group by its ports and rules. `IP_Allocation` rows live exactly as long as the port that
-  holds them.
+  allocations, a security group by its ports and rules, a router's ports by the router, and what a floating IP needs
+  (its own port, the port it is for, the router and the two router ports in between) by the floating IP.
+  `IP_Allocation` rows live exactly as long as the port that holds them.
 - Lists whose order the API keeps are maps from position to value (`Map[int, str]`); times are RFC 3339 text in UTC;
   free-form objects (`binding:profile`) are JSON text.
-- `Port.status` is state that flows up: the plugin writes it, the API only reads it.
+- `Port.status`, `Port.active_host` and `FloatingIP.status` are state that flows up: the plugin writes them, the API
+  only reads them.
 - A project exists in the identity service; `project_id` is a bare name here.
 """
 
@@ -91,7 +93,8 @@ class Port(Row, frozen=True, kw_only=True):
     """A port. `fixed_ips` are its addresses by `IP_Allocation.position`.
 
     `allowed_address_pairs` holds "IP-OR-CIDR MAC"; `extra_dhcp_opts` maps "IP_VERSION:NAME" to a value;
-    `binding_profile` and `binding_vif_details` are JSON objects as text.
+    `binding_profile` and `binding_vif_details` are JSON objects as text. `active_host` is where a router's gateway port
+    is now.
     """
 
     network: Annotated[Uuid, Strong("Network"), IMMUTABLE] = NO_UUID
@@ -116,6 +119,7 @@ class Port(Row, frozen=True, kw_only=True):
     dns_domain: str = ""
     propagate_uplink_status: bool = True
     status: Annotated[str, OneOf("DOWN", "BUILD", "ACTIVE", "ERROR")] = "DOWN"
+    active_host: str = ""
     tags: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: str = ""
@@ -183,4 +187,55 @@ class AddressGroup(Row, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
-DATABASE = database("Ovine_Cloud", "0.2.0", globals())
+@table("Router")
+class Router(Row, frozen=True, kw_only=True):
+    """A router. `gateways` are its ports on external networks, of which position 0 is `external_gateway_info`.
+
+    `interfaces` are its other ports. What a port's device_id says makes no port a router's. `routes` holds
+    "DESTINATION,NEXTHOP". A change of its ports changes its revision, too.
+    """
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    enable_snat: bool = True
+    gateways: Map[int, Annotated[Uuid, Strong("Port")]] = EMPTY
+    interfaces: Annotated[tuple[Uuid, ...], Strong("Port")] = ()
+    routes: tuple[str, ...] = ()
+    enable_default_route_ecmp: bool = False
+    enable_default_route_bfd: bool = False
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("Floating_IP", indexes=(("association",),))
+class FloatingIP(Row, frozen=True, kw_only=True):
+    """An address of an external network that stands for a port's.
+
+    `floating_port` holds the address and a MAC. `port` and `fixed_ip` say for whom it stands, `router` and its ports
+    `interface` and `gateway` by which way; all five are set or none. `association` is "NETWORK ALLOCATION" then, and
+    the floating IP's own id otherwise, so that it is unique.
+    """
+
+    floating_network: Annotated[Uuid, Strong("Network"), IMMUTABLE] = NO_UUID
+    floating_port: Annotated[Uuid, Strong("Port"), IMMUTABLE] = NO_UUID
+    floating_ip_address: Annotated[str, IMMUTABLE] = ""
+    project_id: str = ""
+    description: str = ""
+    port: Annotated[Uuid | None, Strong("Port")] = None
+    fixed_ip: Annotated[Uuid | None, Strong("IP_Allocation")] = None
+    router: Annotated[Uuid | None, Strong("Router")] = None
+    interface: Annotated[Uuid | None, Strong("Port")] = None
+    gateway: Annotated[Uuid | None, Strong("Port")] = None
+    association: str = ""
+    status: Annotated[str, OneOf("DOWN", "ACTIVE", "ERROR")] = "DOWN"
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+DATABASE = database("Ovine_Cloud", "0.3.0", globals())

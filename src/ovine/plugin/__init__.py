@@ -12,13 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ovine.model import cloud, nb
-from ovine.plugin import dhcp, networks, ports, security, status
+from ovine.model import cloud, nb, sb
+from ovine.model.base import Row, Uuid
+from ovine.plugin import dhcp, gateways, nat, networks, ports, routers, security, status
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
+from ovine.plugin.gateways import GATEWAY_CHASSIS
+from ovine.plugin.nat import FLOATING_IP, GATEWAY_PORT, NATS, NatKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
+from ovine.plugin.router_places import ROUTER_PORTS
+from ovine.plugin.routers import BFD, OWNER, ROUTERS, ROUTES, BfdKey, RouteKey
 from ovine.plugin.rule_match import DIRECTIONS
 from ovine.plugin.security import ACLS, ADDRESS_SETS, DROP_GROUP, PORT_GROUPS, RULE_ID, drop_match
-from ovine.plugin.status import PORT_STATUS
+from ovine.plugin.status import FLOATING_IP_STATUS, PORT_STATUS
 from ovine.projection import Names, Target
 
 RULES = (
@@ -33,7 +38,14 @@ RULES = (
     security.acl,
     security.drop_group,
     security.address_sets,
+    routers.router,
+    routers.router_port,
+    routers.static_routes,
+    nat.snat,
+    nat.floating_ip,
+    gateways.gateway_chassis,
     status.port_status,
+    status.floating_ip_status,
 )
 
 
@@ -61,6 +73,34 @@ def _port_group(row: nb.PortGroup, names: Names) -> Hashable | None:
 
 def _address_set(row: nb.AddressSet, names: Names) -> Hashable | None:
     return row.name if "neutron:address_group_id" in row.external_ids else None
+
+
+def _router(row: nb.LogicalRouter, names: Names) -> Hashable | None:
+    return row.name.removeprefix("neutron-") if row.name.startswith("neutron-") else None
+
+
+def _router_port(row: nb.LogicalRouterPort, names: Names) -> Hashable | None:
+    marked = any(key.startswith("neutron:") for key in row.external_ids)
+    return row.name.removeprefix("lrp-") if marked and row.name.startswith("lrp-") else None
+
+
+def _route(row: nb.LogicalRouterStaticRoute, names: Names) -> Hashable | None:
+    owner = row.external_ids.get(OWNER)
+    subnet = row.external_ids.get("neutron:subnet_id", "")
+    return RouteKey(Uuid(owner), row.ip_prefix, row.nexthop, subnet) if owner else None
+
+
+def _nat(row: nb.NAT, names: Names) -> Hashable | None:
+    floating, gateway = row.external_ids.get(FLOATING_IP, ""), row.external_ids.get(GATEWAY_PORT, "")
+    return NatKey(floating, gateway) if floating or gateway else None
+
+
+def _gateway_chassis(row: nb.GatewayChassis, names: Names) -> Hashable | None:
+    return row.name if row.name.startswith("lrp-") else None
+
+
+def _bfd(row: nb.BFD, names: Names) -> Hashable | None:
+    return BfdKey(row.logical_port, row.dst_ip) if row.logical_port.startswith("lrp-") else None
 
 
 NORTHBOUND = (
@@ -93,8 +133,61 @@ NORTHBOUND = (
     Target(ACLS, nb.ACL, _acl, ("priority", "direction", "match", "action", "external_ids")),
     Target(PORT_GROUPS, nb.PortGroup, _port_group, ("name", "ports", "acls", "external_ids")),
     Target(ADDRESS_SETS, nb.AddressSet, _address_set, ("name", "addresses", "external_ids")),
+    Target(GATEWAY_CHASSIS, nb.GatewayChassis, _gateway_chassis, ("name", "chassis_name", "priority")),
+    Target(
+        ROUTER_PORTS,
+        nb.LogicalRouterPort,
+        _router_port,
+        (
+            "name",
+            "mac",
+            "networks",
+            "gateway_chassis",
+            "ha_chassis_group",
+            "options",
+            "ipv6_ra_configs",
+            "external_ids",
+        ),
+    ),
+    Target(BFD, nb.BFD, _bfd, ("logical_port", "dst_ip")),
+    Target(
+        ROUTES,
+        nb.LogicalRouterStaticRoute,
+        _route,
+        ("ip_prefix", "nexthop", "output_port", "bfd", "external_ids"),
+    ),
+    Target(
+        NATS,
+        nb.NAT,
+        _nat,
+        (
+            "type",
+            "external_ip",
+            "external_mac",
+            "logical_ip",
+            "logical_port",
+            "gateway_port",
+            "options",
+            "external_ids",
+        ),
+        new_uuid=nat.new_uuid,
+    ),
+    Target(
+        ROUTERS,
+        nb.LogicalRouter,
+        _router,
+        ("name", "enabled", "ports", "static_routes", "nat", "options", "external_ids"),
+    ),
 )
 """What the plugin owns in OVN_Northbound."""
 
-CLOUD = (Target(PORT_STATUS, cloud.Port, lambda row, names: row.uuid, ("status",), update_only=True),)
+CLOUD = (
+    Target(PORT_STATUS, cloud.Port, lambda row, names: row.uuid, ("status", "active_host"), update_only=True),
+    Target(FLOATING_IP_STATUS, cloud.FloatingIP, lambda row, names: row.uuid, ("status",), update_only=True),
+)
 """What it writes back into the Cloud database."""
+
+NB_INPUTS: tuple[type[Row], ...] = (nb.LogicalSwitchPort, nb.GatewayChassis, nb.NAT)
+"""What its rules read of the northbound: what is up, what is scheduled, what is translated."""
+SB_INPUTS: tuple[type[Row], ...] = (sb.Chassis, sb.PortBinding)
+"""What they read of the southbound, once `gateways.Southbound` says that it is there."""

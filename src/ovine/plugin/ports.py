@@ -1,4 +1,7 @@
-"""A port is a logical switch port, named by its id; a network's metadata port is a `localport`."""
+"""A port is a logical switch port, named by its id; a network's metadata port is a `localport`, a router's a `router`.
+
+The port that holds a floating IP's address has no row: the router answers for it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from ovine.model.base import Map, Uuid
 from ovine.plugin import addresses as columns
 from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
 from ovine.plugin.inputs import DISTRIBUTED, Address, addresses
+from ovine.plugin.nat import FLOATING_IPS_OF_PORT, FLOATING_PORTS
 from ovine.plugin.networks import MEMBERS, SWITCH_PORTS, switch_name
+from ovine.plugin.router_places import Place, lrp_name, place
 from ovine.plugin.security import groups_of
 from ovine.projection import ref
 
@@ -18,6 +23,12 @@ from ovine.projection import ref
 @rule(over=cloud.Port, writes=(SWITCH_PORTS, MEMBERS))
 def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A logical switch port for each port."""
+    if q.find(FLOATING_PORTS, key):
+        return
+    where = place(q, key)
+    if where is not None:
+        yield from _router_side(q, key, where)
+        return
     port = q.row(cloud.Port, key)
     fixed = addresses(q, key)
     ips = [address.ip for address in fixed]
@@ -43,11 +54,34 @@ def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     )
 
 
+def _router_side(q: Reader, key: Uuid, where: Place) -> Iterator[Emit]:
+    """The switch's end of the link to a router."""
+    port = q.row(cloud.Port, key)
+    options = {"router-port": lrp_name(key)}
+    if where.is_gateway:
+        options |= {"exclude-lb-vips-from-garp": "true", "nat-addresses": "router"}
+    yield MEMBERS(ref(SWITCH_PORTS, key), port.network)
+    yield SWITCH_PORTS(
+        key,
+        nb.LogicalSwitchPort(
+            name=key,
+            type="router",
+            addresses=("router",),
+            enabled=port.admin_state_up,
+            options=Map(options),
+            external_ids=_external_ids(q, key, addresses(q, key)),
+        ),
+    )
+
+
 def _external_ids(q: Reader, key: Uuid, fixed: tuple[Address, ...]) -> Map[str, str]:
     port = q.row(cloud.Port, key)
     distributed = port.device_owner == DISTRIBUTED
+    floating = sorted(q.row(cloud.FloatingIP, f).floating_ip_address for f in q.find(FLOATING_IPS_OF_PORT, key))
+    marks = {"neutron:port_fip": " ".join(floating)} if floating else {}
     return Map(
-        {
+        marks
+        | {
             "neutron:cidrs": " ".join(_cidr(q, address) for address in fixed),
             "neutron:device_id": port.device_id,
             "neutron:device_owner": port.device_owner,

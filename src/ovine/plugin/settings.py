@@ -1,4 +1,4 @@
-"""What an operator may set for the plugin: `base_mac` and the table `[dhcp]` of Ovine's configuration file (TOML)."""
+"""What an operator may set for the plugin in Ovine's configuration file (TOML): `base_mac`, `[dhcp]` and `[l3]`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ class SettingsError(ValueError):
 class Settings:
     """`domain` is handed out as the domain name, `dns_servers` where a subnet names none; `lease_time` in seconds.
 
-    `base_mac` is the first three octets of the addresses that the cloud itself uses.
+    `base_mac` is the first three octets of the addresses that the cloud itself uses. With `distributed_floating_ips`,
+    the host of a port answers for its floating IPs, not the gateway's chassis.
     """
 
     domain: str = "openstacklocal"
     dns_servers: tuple[str, ...] = ()
     lease_time: int = 43200
     base_mac: str = "fa:16:3e"
+    distributed_floating_ips: bool = False
 
 
 def load(path: Path | None) -> Settings:
@@ -41,17 +43,24 @@ def load(path: Path | None) -> Settings:
     known = {"domain", "dns_servers", "lease_time"}
     if not isinstance(dhcp, dict) or dhcp.keys() - known:
         raise SettingsError(f"{path}: the table [dhcp] knows only {', '.join(sorted(known))}")
+    l3: dict[str, Any] = tables.get("l3", {})
+    if not isinstance(l3, dict) or l3.keys() - {"distributed_floating_ips"}:
+        raise SettingsError(f"{path}: the table [l3] knows only distributed_floating_ips")
     settings = Settings(
         domain=str(dhcp.get("domain", Settings.domain)),
         dns_servers=tuple(dhcp.get("dns_servers", ())),
         lease_time=dhcp.get("lease_time", Settings.lease_time),
         base_mac=str(tables.get("base_mac", Settings.base_mac)).lower(),
+        distributed_floating_ips=l3.get("distributed_floating_ips", False),
     )
     _check(path, settings)
     return settings
 
 
 def _check(path: Path, settings: Settings) -> None:
+    if not isinstance(settings.distributed_floating_ips, bool):
+        found = settings.distributed_floating_ips
+        raise SettingsError(f"{path}: l3.distributed_floating_ips is true or false, not {found!r}")
     if not isinstance(settings.lease_time, int) or settings.lease_time <= 0:
         raise SettingsError(f"{path}: dhcp.lease_time is a number of seconds, not {settings.lease_time!r}")
     if not re.fullmatch(r"([0-9a-f]{2}:){2}[0-9a-f]{2}", settings.base_mac):
