@@ -5,6 +5,7 @@
     port a h1 sw MAC IP… [open] [unknown] [type=localport] [dhcp4=ROW]  a logical port; the case's runner plugs it in
     join r sw MAC NETWORK… [gateway=h1,h2] [OPTION=VALUE …]             the router port r-sw, and sw-r on the switch
     peer r q MAC NETWORK… to MAC NETWORK…                               the router ports r-q and q-r
+    static r-sw IP MAC [override]                                       the MAC of a machine that the router knows
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
     group pg a b                 set as 10.0.0.1 …                      a port group, an address set
     dns s1,s2 NAME="10.0.0.4 fd00::4" … [owned]                         names that switches know
@@ -128,6 +129,11 @@ class Network:
         self.nbctl(*one, "--", "lrp-add", other, far, other_mac, *others, f"peer={port}")
         self.name(port, mac, networks)
         self.name(far, other_mac, others)
+
+    def do_static(self, port: str, ip: str, mac: str, *words: str) -> None:
+        override = str(words == ("override",)).lower()
+        columns = (f"logical_port={port}", f'ip="{self.filled(ip)}"', f'mac="{self.filled(mac)}"')
+        self.nbctl("create", "Static_MAC_Binding", *columns, f"override_dynamic_mac={override}")
 
     def do_group(self, name: str, *ports: str) -> None:
         self.nbctl("pg-add", name, *ports)
