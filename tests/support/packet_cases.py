@@ -230,6 +230,7 @@ class Runner:
             if " bfd " not in text or not text.startswith(f"{mac}>"):
                 continue
             theirs = text.rsplit(" ", 1)[1]
+            self.settled = False  # hosts tell the databases when they are at it: let us ask them to be
             if theirs == state != "up":
                 return  # an answer would begin the session anew
             answer = {"down": "init", "init": "up", "up": "up"}[theirs] if state == "up" else state
