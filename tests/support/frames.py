@@ -156,7 +156,7 @@ def _datagram(words: list[str], size: int) -> bytes:
 
 
 def _bfd(words: list[str]) -> bytes:
-    """`bfd STATE mine N yours N`: it takes ten packets a second, and sends so few that none is missed (RFC 5880 §4.1)."""
+    """`bfd STATE mine N yours N`: ten packets a second are welcome, and none is missed for long (RFC 5880 §4.1)."""
     state, _, mine, _, yours = words
     bits = BFD_STATES.index(state) << 6
     return struct.pack("!BBBBIIIII", 0x20, bits, 255, 24, int(mine), int(yours), 10**6, 10**5, 0)

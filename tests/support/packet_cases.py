@@ -292,9 +292,12 @@ class Runner:
         return seen
 
     def _is_for_another(self, port: str, text: str) -> bool:
-        """Whether this is for another machine outside: bridges bring it to all until they know its place."""
-        outside = {self.network.addresses.get(f"{name}.mac"): name for name in self.outsiders}
-        return outside.get(text.split()[0].partition(">")[2], port) != port
+        """Whether this is between others outside: bridges bring it to all until they know who is where."""
+        macs = {self.network.addresses.get(f"{name}.mac", name): name for name in self.outsiders}
+        source, _, target = text.split()[0].partition(">")
+        if port not in self.outsiders or int(target[:2], 16) & 1:
+            return False
+        return macs.get(target, port) != port or macs.get(source, port) != port
 
     def _drain(self) -> None:
         while self._receive(0) or select.select([p.socket for p in self.ports.values()], [], [], 0)[0]:
