@@ -85,9 +85,17 @@ def candidates(q: Reader, physical: str) -> tuple[str, ...]:
 
 
 @query
-def load(q: Reader, name: str) -> int:
-    """What a chassis carries: the sum of the priorities that gateways give it."""
-    return sum(q.row(nb.GatewayChassis, found).priority for found in q.find(ON_CHASSIS, name))
+def _first(q: Reader, port: str) -> str:
+    """The chassis that a gateway prefers at present, by the name of its router port."""
+    rows = [q.row(nb.GatewayChassis, found) for found in q.find(PRESENT, port)]
+    return max(rows, key=lambda row: row.priority).chassis_name
+
+
+@query
+def load(q: Reader, name: str) -> tuple[int, int]:
+    """What a chassis carries: the gateways that prefer it, and the sum of the priorities that gateways give it."""
+    rows = [q.row(nb.GatewayChassis, found) for found in q.find(ON_CHASSIS, name)]
+    return sum(_first(q, row.name[:_LENGTH]) == name for row in rows), sum(row.priority for row in rows)
 
 
 @query
