@@ -37,6 +37,14 @@ def parse_ip4(text: str) -> str:
         raise ValueError(f"{text!r} is not an IPv4 address") from None
 
 
+def parse_address(text: str) -> str:
+    """An IPv4 or IPv6 address in canonical form. Raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+
+
 def parse_owned(text: str) -> Owned:
     """Reads "MAC [IP …]", with or without prefix lengths. Raises ValueError naming the word that is wrong."""
     words = text.replace(",", " ").split()

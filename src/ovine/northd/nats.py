@@ -37,6 +37,16 @@ class External(NamedTuple):
     address: str
 
 
+class Spot(NamedTuple):
+    """An Ethernet address that a router has on the host of an instance, at a gateway port."""
+
+    router: Uuid
+    gateway: Uuid
+    mac: str
+    place: str
+    """The condition under which a host is that one."""
+
+
 @dataclass(frozen=True)
 class Nat:
     """A rule that works. Addresses are in canonical form."""
@@ -75,6 +85,13 @@ class Nat:
         """It translates destinations."""
         return self.kind in (DNAT, BOTH)
 
+    @property
+    def spot(self) -> Spot | None:
+        """Where it is carried out, if that is on the spot."""
+        if self.mac is None or self.external.gateway is None:
+            return None
+        return Spot(self.external.router, self.external.gateway, self.mac, self.place)
+
 
 NATS: Relation[Uuid, Nat] = Relation("NAT rules")
 """By the northbound row's uuid."""
@@ -89,6 +106,7 @@ BY_GATEWAY = Index(
     NATS, lambda nat: (nat.external.gateway,) if nat.external.gateway is not None else (), "NAT rules by gateway port"
 )
 ON_THE_SPOT = Index(NATS, lambda nat: (nat.key,) if nat.mac is not None else (), "NAT rules on the spot")
+BY_SPOT = Index(NATS, lambda nat: () if nat.spot is None else (nat.spot,), "NAT rules by place")
 SPOTS_OF_ROUTER = Index(
     NATS, lambda nat: (nat.external.router,) if nat.mac is not None else (), "NAT rules on the spot by router"
 )

@@ -23,7 +23,6 @@ from ovine.northd.router_pipeline import (
     LOOKUP,
     OUT_COMMIT,
     OUT_DELIVER,
-    OUT_LOCAL,
     OUT_LOOP,
     OUT_SNAT,
     OUT_UNDNAT,
@@ -36,7 +35,7 @@ from ovine.northd.router_ports import ENABLED, ROUTER_PORTS
 
 SOURCE = "router_admission"
 
-_PASSED = (LOOKUP, LEARN, UNSNAT, TRACK, DNAT, REMEMBER, ECMP, OUT_LOCAL, OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP)
+_PASSED = (LOOKUP, LEARN, UNSNAT, TRACK, DNAT, REMEMBER, ECMP, OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP)
 """Stages that concern few packets; the other stages have their last resort where their features are."""
 
 SHARED = (

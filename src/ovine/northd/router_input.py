@@ -4,8 +4,8 @@ Cost: for each router one flow for each thing that its own addresses do, with th
 and IP version for expired packets.
 
 A router of which some work is done in one place (a gateway router, or one with a gateway port) sends no "unreachable":
-what it does not know may be for a translation or load balancer. Addresses that sources are translated to (NAT of
-type snat, dnat_force_snat_ip, lb_force_snat_ip) take replies, and are refused only after these have been translated.
+what it does not know may be for a translation or load balancer. External addresses of NAT, and those of
+dnat_force_snat_ip and lb_force_snat_ip, are refused only after translation.
 Wire behaviour is that of ovn-northd(8), "IP Input".
 Tests: tests/cases/northd/router_input.txt.
 """
@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ovine.engine import Emit, Index, Reader, query, rule
+from ovine.engine import Emit, Reader, query, rule
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, one_of, quoted
+from ovine.northd.nats import taken_addresses
 from ovine.northd.router_pipeline import INPUT, LOOPED, RESOLVE
 from ovine.northd.router_ports import ENABLED, PORTS_OF_ROUTER, ROUTER_PORTS, is_central
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
@@ -42,8 +43,6 @@ SHARED = (
     Shared(ROUTERS, INPUT, 0, "1", "next;", SOURCE),
 )
 
-SNAT = Index(nb.NAT, lambda row: (row.external_ip,) if row.type == "snat" else (), "snat by external address")
-
 
 class Own(NamedTuple):
     """A router's own addresses."""
@@ -51,13 +50,13 @@ class Own(NamedTuple):
     version: int
     all: tuple[str, ...]
     closed: tuple[str, ...]
-    """Those that nothing is translated to."""
+    """Those that have no part in NAT."""
     sources: tuple[str, ...]
     """Those that must not be sources: IPv4 ones, and the broadcast addresses of their networks."""
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """Those that sources are translated to."""
+        """Those that have."""
         return tuple(address for address in self.all if address not in self.closed)
 
 
@@ -75,13 +74,12 @@ def own_addresses(q: Reader, router: Uuid, version: int) -> Own:
 
 @query
 def takes_replies(q: Reader, router: Uuid, address: str) -> bool:
-    """Whether the router translates sources to this address."""
+    """Whether packets for this address may be for a translation, or may be replies to one."""
     row = q.row(nb.LogicalRouter, router)
     forced = (row.options.get("dnat_force_snat_ip", ""), row.options.get("lb_force_snat_ip", ""))
     if any(address in words.replace(",", " ").split() for words in forced) or forced[1] == "router_ip":
         return True
-    rules: tuple[Uuid, ...] = q.find(SNAT, address)
-    return any(rule_key in row.nat for rule_key in rules)
+    return address in taken_addresses(q, router)
 
 
 @rule(over=ROUTER_ROWS, writes=(FLOWS,))

@@ -60,7 +60,6 @@ INGRESS = declare(
 
 EGRESS = declare(
     "egress",
-    ("lr_out_local", "Notes whether the destination is an address that is translated on this host."),
     ("lr_out_undnat", "Gives replies to translated destinations their source back."),
     ("lr_out_commit", "Commits new connections on gateway routers."),
     ("lr_out_snat", "Translates sources."),
@@ -71,7 +70,7 @@ EGRESS = declare(
 STAGES = INGRESS + EGRESS
 ADMIT, LOOKUP, LEARN, INPUT, UNSNAT, TRACK, DNAT, REMEMBER, PREPARE = INGRESS[:9]
 ROUTE, ECMP, POLICY, OUTPORT, RESOLVE, MTU, TOO_BIG, REDIRECT, REQUEST = INGRESS[9:]
-OUT_LOCAL, OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP, OUT_DELIVER = EGRESS
+OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP, OUT_DELIVER = EGRESS
 
 PORT_MAC = Register("port_mac", "xreg0[0..47]", ADMIT, PREPARE, "Ethernet address of the input port")
 LARGER = Register("larger", "reg9[0]", ADMIT, INPUT, "the packet is larger than the gateway_mtu of its input port")
@@ -92,11 +91,10 @@ POLICY_DRAW = Register(
 )
 SEGMENT = Register("segment", "reg9[8..31]", OUTPORT, RESOLVE, "tunnel key of the switch that the next hop is on")
 TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger than the gateway_mtu of its output")
-DST_LOCAL = Register("translated_here", "reg9[4]", OUT_LOCAL, OUT_LOOP, "the destination is translated on this host")
 
 _COMMON = (
     *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE),
-    *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE, DST_LOCAL),
+    *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE),
 )
 FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4), (*_COMMON, NEXT_HOP6, OWN6))
 """The registers of an IPv4 and of an IPv6 packet; those of one must not overlap."""
