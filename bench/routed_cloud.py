@@ -10,8 +10,6 @@ would; benches and tests/lab/test_lab_routing.py share it.
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -130,44 +128,6 @@ def open_up(lab: Lab, project: str) -> None:
 
 
 # --- traffic ----------------------------------------------------------------------------------------------------------
-
-
-def tcp_transfer(client: Endpoint, server: Endpoint, address: str, size: int = 200_000, port: int = 7000) -> str:
-    """Sends `size` bytes over TCP from one to the other; the client's address as the server saw it.
-
-    Raises OSError or LabTimeout if they do not all arrive.
-    """
-    kind = (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    data = bytes(range(256)) * (size // 256 + 1)
-    with server.socket(*kind) as listener, client.socket(*kind) as opened:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("", port))
-        listener.listen()
-        for one in (listener, opened):
-            one.settimeout(20)
-        opened.connect((address, port))
-        taken, peer = listener.accept()
-        with taken:
-            taken.settimeout(20)
-            sender = threading.Thread(target=_send, args=(opened, data[:size]), daemon=True)
-            sender.start()
-            received = _read_all(taken)
-            sender.join()
-    if received != data[:size]:
-        raise OSError(f"{len(received)} of {size} bytes arrived")
-    return str(peer[0])
-
-
-def _send(opened: socket.socket, data: bytes) -> None:
-    opened.sendall(data)
-    opened.shutdown(socket.SHUT_WR)
-
-
-def _read_all(opened: socket.socket) -> bytes:
-    parts = []
-    while part := opened.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
 
 
 KINDS = ("routed", "floating IP", "SNAT")

@@ -42,7 +42,7 @@ def test_an_interrupted_demo_cleans_up(labs: Path, tmp_path: Path, number: signa
     output = tmp_path / "output"
     demo = start(labs, output)
     try:
-        wait_for(lambda: "four instances" in output.read_text() or demo.poll() is not None, "the instances", 120)
+        wait_for(lambda: "five instances" in output.read_text() or demo.poll() is not None, "the instances", 120)
         name = next(path.name for path in labs.glob("*"))
         demo.send_signal(number)
         assert demo.wait(timeout=60) == 130, output.read_text()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from ovine.lab import Lab, migration, restarts
-from routed_cloud import INTERNET, RoutedCloud, lost_during, make, tcp_transfer
+from ovine.lab.tcp import transfer
+from routed_cloud import INTERNET, RoutedCloud, lost_during, make
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def audited(lab: Lab) -> Iterator[None]:
 def test_instances_of_two_networks_reach_each_other_through_the_router(cloud: RoutedCloud) -> None:
     blue = cloud.blue1.addresses[0].split("/")[0]
     cloud.red1.wait_reaches(blue)
-    assert tcp_transfer(cloud.red1, cloud.blue1, blue) == cloud.red1.addresses[0].split("/")[0]
+    assert transfer(cloud.red1, cloud.blue1, blue) == cloud.red1.addresses[0].split("/")[0]
 
 
 def test_the_router_answers_on_each_of_its_addresses(cloud: RoutedCloud) -> None:
@@ -43,18 +44,18 @@ def test_the_router_answers_on_each_of_its_addresses(cloud: RoutedCloud) -> None
 
 def test_an_instance_without_floating_ip_goes_out_with_the_routers_address(cloud: RoutedCloud) -> None:
     cloud.blue1.wait_reaches(INTERNET)
-    assert tcp_transfer(cloud.blue1, cloud.internet, INTERNET) == cloud.snat_address
+    assert transfer(cloud.blue1, cloud.internet, INTERNET) == cloud.snat_address
 
 
 def test_an_instance_with_a_floating_ip_goes_out_with_it_and_is_reached_by_it(cloud: RoutedCloud) -> None:
     cloud.internet.wait_reaches(cloud.floating_ip)
-    assert tcp_transfer(cloud.red1, cloud.internet, INTERNET) == cloud.floating_ip
-    assert tcp_transfer(cloud.internet, cloud.red1, cloud.floating_ip) == INTERNET
+    assert transfer(cloud.red1, cloud.internet, INTERNET) == cloud.floating_ip
+    assert transfer(cloud.internet, cloud.red1, cloud.floating_ip) == INTERNET
 
 
 def test_a_neighbour_reaches_an_instance_by_its_floating_ip(cloud: RoutedCloud) -> None:
     cloud.blue1.wait_reaches(cloud.floating_ip)
-    tcp_transfer(cloud.blue1, cloud.red1, cloud.floating_ip)
+    transfer(cloud.blue1, cloud.red1, cloud.floating_ip)
 
 
 def test_the_outside_learns_the_path_mtu_by_an_icmp_error_and_then_fits(cloud: RoutedCloud) -> None:
@@ -64,7 +65,7 @@ def test_the_outside_learns_the_path_mtu_by_an_icmp_error_and_then_fits(cloud: R
     refused = cloud.internet.ping(cloud.floating_ip, count=1, size=1472, fragment=False)
     assert refused.none and f"mtu = {mtu}" in refused.output.lower(), refused.output
     assert cloud.internet.ping(cloud.floating_ip, count=2, size=inside, fragment=False).all
-    tcp_transfer(cloud.internet, cloud.red1, cloud.floating_ip, size=400_000)
+    transfer(cloud.internet, cloud.red1, cloud.floating_ip, size=400_000)
 
 
 def test_daemons_that_restart_lose_no_routed_or_translated_packet(cloud: RoutedCloud) -> None:
@@ -94,7 +95,7 @@ def test_without_its_floating_ip_an_instance_is_not_reached_any_more(cloud: Rout
     cloud.lab.sync()
     assert cloud.internet.ping(cloud.floating_ip, count=2, wait=0.5).none
     cloud.red1.wait_reaches(INTERNET)
-    assert tcp_transfer(cloud.red1, cloud.internet, INTERNET) == cloud.snat_address
+    assert transfer(cloud.red1, cloud.internet, INTERNET) == cloud.snat_address
     api.put(f"floatingips/{floating['id']}", {"floatingip": {"port_id": cloud.red1.record.port_id}})
     cloud.internet.wait_reaches(cloud.floating_ip)
 

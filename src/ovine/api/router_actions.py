@@ -229,7 +229,7 @@ def _parse_gateways(body: Any) -> list[dict[str, Any]]:
     router = body.get("router") if isinstance(body, dict) else None
     if not isinstance(router, dict) or set(router) != {"external_gateways"}:
         raise bad_request("Invalid request body: it needs a router with external_gateways, a list")
-    items = router["external_gateways"]
+    items = router["external_gateways"] or []  # the `openstack` client says {} for none
     if not isinstance(items, list):
         raise bad_request("Invalid input for external_gateways. Reason: it must be a list.")
     return [_parse_gateway(item) for item in items]
@@ -263,7 +263,9 @@ def _add_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: l
 
 
 def _update_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: list[dict[str, Any]]) -> Result:
-    """Each gateway that is named gets the addresses that are asked for."""
+    """Each gateway that is named gets the addresses that are asked for; a router that has none yet gets them all."""
+    if not router.gateways:
+        return _add_gateways(draft, env, judge, router, given)
     router = draft.update(router, enable_snat=_snat(env, given, router))
     for info in given:
         wanted = router_ports.asked(draft, judge, info)
@@ -273,6 +275,9 @@ def _update_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given
 
 
 def _remove_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: list[dict[str, Any]]) -> Result:
+    """Takes away those that are named, or all if none is."""
+    for port in router_ports.gateways(draft, router) if not given else ():
+        router = router_ports.drop_gateway(draft, router, port)
     for info in given:
         router = router_ports.drop_gateway(draft, router, _named(draft, router, info, exactly=True))
     return None
