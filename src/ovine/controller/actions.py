@@ -283,8 +283,8 @@ def _frag_mtu(opcode: Opcode, assigned: Iterable[act.SetOvnField]) -> int:
     return mtu
 
 
-def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
-    """Answers to health checks. This controller sends none, so what comes is for nobody."""
+def _for_nobody(action: act.HandleSvcCheck | act.HandleDhcpv6Reply, scope: Scope) -> Encoded:
+    """Answers to health checks and requests for prefixes. This controller sends none."""
     del action, scope
     return ()
 
@@ -348,8 +348,8 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.PutDhcpv6Opts: _service(Opcode.PUT_DHCPV6_OPTS),
     act.PutNdRaOpts: _service(Opcode.PUT_ND_RA_OPTS),
     act.DnsLookup: _service(Opcode.DNS_LOOKUP),
-    act.HandleDhcpv6Reply: _service(Opcode.HANDLE_DHCPV6_REPLY),
-    act.HandleSvcCheck: _svc_check,
+    act.HandleDhcpv6Reply: _for_nobody,
+    act.HandleSvcCheck: _for_nobody,
     act.HandleBfdMsg: _service(Opcode.HANDLE_BFD_MSG),
     act.BindVport: _service(Opcode.BIND_VPORT),
     act.Log: _service(Opcode.LOG),

@@ -20,6 +20,7 @@ from ovine.controller.services import (
     mac_binding,
     neighbours,
     port_security,
+    prefix_delegation,
     ra,
     ra_periodic,
     refusals,
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     *announcements.RULES,
     *ra_periodic.RULES,
     *bfd.RULES,
+    *prefix_delegation.RULES,
 )
 
 

@@ -247,9 +247,13 @@ def test_a_session_runs_on_the_chassis_of_its_gateway_router_from_the_address_ne
 def test_a_session_of_a_distributed_router_runs_where_its_gateway_port_is() -> None:
     made = world(type="patch")
     assert made.wanted(SESSIONS) == {}
-    made.port("cr-r", "lr", 4, type="chassisredirect", chassis="hv1")
+    made.chassis("hv2", "geneve", "10.9.0.2")
+    group, member = uuid_of("group"), uuid_of("member")
+    made.put(sb.HAChassis(uuid=member, chassis=uuid_of("chassis", "hv1"), priority=1))
+    made.put(sb.HAChassisGroup(uuid=group, name="cr-r", ha_chassis=(member,)))
+    made.port("cr-r", "lr", 4, type="chassisredirect", ha_chassis_group=group)
     assert set(made.wanted(SESSIONS)) == {ROW}
-    made.change(sb.PortBinding, uuid_of("port", "cr-r"), chassis=uuid_of("chassis", "hv2"))
+    made.change(sb.HAChassis, member, chassis=uuid_of("chassis", "hv2"))
     assert made.wanted(SESSIONS) == {}
 
 
