@@ -15,6 +15,7 @@ The words are methods of `World`; a case file (tests/cases/controller/*.txt) cal
     port cr lr0 3 type=chassisredirect ha_chassis_group=gw options:distributed-port=lr0-sw0
     flow sw0 ingress 3 100 'ip4' 'next;'            a logical flow
     addresses as1 10.0.0.1 10.0.0.2                 an address set
+    balancer lb 10.0.0.100:80 10.0.0.5:80,10.0.0.6:80 sw0     a load balancer of a datapath
     members pg1 a b                                 a port group
     setting ovn-bridge-mappings phys:br-ex          external_ids of the Open_vSwitch row
 
@@ -196,6 +197,22 @@ class World:
     def datapath_group(self, name: str, *datapaths: str) -> Uuid:
         uuid = uuid_of("datapath", name)
         self.put(sb.LogicalDPGroup(uuid=uuid, datapaths=tuple(sorted(uuid_of("datapath", each) for each in datapaths))))
+        return uuid
+
+    def balancer(self, name: str, vip: str, backends: str, *datapaths: str, **options: str) -> Uuid:
+        uuid = uuid_of("balancer", name)
+        where = tuple(sorted(uuid_of("datapath", each) for each in datapaths))
+        protocol = options.pop("protocol", "tcp")
+        self.put(
+            sb.LoadBalancer(
+                uuid=uuid,
+                name=name,
+                vips=StrMap({vip: backends}),
+                protocol=protocol,  # type: ignore[arg-type]
+                datapaths=where,
+                options=StrMap(options),
+            )
+        )
         return uuid
 
     def addresses(self, name: str, *addresses: str) -> Uuid:

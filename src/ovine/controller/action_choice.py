@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ovine import openflow as of
+from ovine.controller import action_lb
 from ovine.controller import tables as t
 from ovine.controller.action_scope import Encoded, Encoder, Scope
 from ovine.controller.environment import port_key
@@ -119,6 +120,7 @@ _CONTENTS: Final[Mapping[type[Any], Any]] = {
     act.Select: lambda action, scope: (_selection(action, scope),),
     act.FwdGroup: lambda action, scope: (_forwarding(action, scope),),
     act.SetMeter: lambda action, scope: (_limit(action, scope),),
+    act.CtLb: action_lb.contents,
 }
 ENCODERS: Final[Mapping[type[Any], Encoder]] = {
     act.Select: _select,

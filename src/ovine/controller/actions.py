@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ovine import openflow as of
-from ovine.controller import action_choice, action_ecmp, action_nat
+from ovine.controller import action_choice, action_ecmp, action_lb, action_nat
 from ovine.controller import tables as t
 from ovine.controller.action_scope import Encoded, Encoder, Place, Scope, call, copy, flag_result
 from ovine.controller.environment import port_key
@@ -158,12 +158,6 @@ def _ct_commit_block(action: act.CtCommitBlock, scope: Scope) -> Encoded:
     return _commit(scope.zone(), encode(action.actions, scope))
 
 
-def _ct_lb(action: act.CtLb, scope: Scope) -> Encoded:
-    if action.backends:
-        raise UnsupportedAction(f"the action '{action.word}' with backends is not supported")
-    return (of.Ct(zone=scope.zone(), table=scope.next_table(), actions=(of.Nat(),)),)
-
-
 # --- subroutines ------------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +292,7 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     **action_nat.ENCODERS,
     **action_ecmp.ENCODERS,
     **action_choice.ENCODERS,
+    **action_lb.ENCODERS,
     act.Output: _output,
     act.Next: _next,
     act.Clone: _clone,
@@ -314,7 +309,6 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.CtClear: _ct_clear,
     act.CtCommit: _ct_commit,
     act.CtCommitBlock: _ct_commit_block,
-    act.CtLb: _ct_lb,
     act.CtNwDst: _reads("ct_nw_dst", 32),
     act.CtIp6Dst: _reads("ct_ipv6_dst", 128),
     act.CtTpDst: _reads("ct_tp_dst", 16),

@@ -59,6 +59,7 @@ CONDITIONAL: Final[tuple[type[Row], ...]] = (
     sb.StaticMACBinding,
     sb.FDB,
     sb.DNS,
+    sb.LoadBalancer,
 )
 GROUPED: Final[Clause] = ("logical_dp_group", "!=", None)
 
@@ -78,6 +79,7 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     for table, column in (("Chassis_Private", "name"), ("Chassis_Template_Var", "chassis")):
         yield INTEREST((table, (column, "==", settings.chassis)), True)
     yield INTEREST(("Logical_Flow", GROUPED), True)
+    yield INTEREST(("Load_Balancer", ("datapath_group", "!=", None)), True)
     for kind in CHASSIS_OPTIONS:
         yield INTEREST(("Port_Binding", ("type", "==", kind)), True)
     if own is not None:
@@ -126,6 +128,7 @@ def datapath_rows(q: Reader, datapath: Uuid) -> Iterator[Emit]:
         yield INTEREST((table, ("datapath", "==", datapath)), True)
     yield INTEREST(("FDB", ("dp_key", "==", key)), True)
     yield INTEREST(("DNS", ("datapaths", "includes", (datapath,))), True)
+    yield INTEREST(("Load_Balancer", ("datapaths", "includes", (datapath,))), True)
 
 
 RULES = (our_rows, named_ports, other_ends, group_ports, datapath_rows)

@@ -39,8 +39,12 @@ IN_PORT_SEC_ND: Final = 117
 OUT_PORT_SEC: Final = 118
 ECMP_NEXT_HOP_MAC: Final = 119
 ECMP_NEXT_HOP: Final = 120
+LB_HAIRPIN: Final = 121
+LB_HAIRPIN_REPLY: Final = 122
+LB_HAIRPIN_SNAT: Final = 123
+LB_AFFINITY: Final = 124
 
-LEARNED: Final = frozenset({ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP})
+LEARNED: Final = frozenset({ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP, LB_HAIRPIN_REPLY, LB_AFFINITY})
 """Tables whose flows the switch makes itself, by `learn` actions. The controller leaves them to their timeouts."""
 
 
@@ -75,6 +79,10 @@ TABLES: Final = (
         ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP_MAC, "ECMP next hop MAC", "learned: (datapath, eth_src, 5-tuple) → reg10[13]"
     ),
     Table(ECMP_NEXT_HOP, ECMP_NEXT_HOP, "ECMP next hop", "learned: (datapath, 5-tuple of the answers) → reg10[13]"),
+    Table(LB_HAIRPIN, LB_HAIRPIN, "hairpins", "(first destination, the packet) → reg10[7]; learns the answers"),
+    Table(LB_HAIRPIN_REPLY, LB_HAIRPIN_REPLY, "answers of hairpins", "learned: (datapath, addresses) → reg10[7]"),
+    Table(LB_HAIRPIN_SNAT, LB_HAIRPIN_SNAT, "sources of hairpins", "first destination → commits with it as source"),
+    Table(LB_AFFINITY, LB_AFFINITY, "load-balancing sessions", "learned: (datapath, client, VIP) → reg10[14], backend"),
 )
 
 # --- registers (ovn-architecture(7), "Architectural Physical Life Cycle of a Packet") --------------------------------
@@ -95,10 +103,12 @@ FROM_RAMP: Final = 1
 LOCAL_ONLY: Final = 4
 NESTED_CONTAINER: Final = 5
 LOOKUP_MAC_HIT: Final = 6
+LOOKUP_LB_HAIRPIN: Final = 7
 LOOKUP_FDB_HIT: Final = 8
 FROM_LOCALPORT: Final = 10
 PORT_SEC_REFUSES: Final = 12
 LOOKUP_ECMP_HIT: Final = 13
+USE_LB_AFFINITY: Final = 14
 TUNNEL_RX: Final = 16
 
 

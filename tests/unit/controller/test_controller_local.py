@@ -104,6 +104,7 @@ def test_conditions_follow_interfaces_and_local_datapaths() -> None:
         ("Static_MAC_Binding", ("datapath", "==", datapath)),
         ("FDB", ("dp_key", "==", 7)),
         ("DNS", ("datapaths", "includes", (datapath,))),
+        ("Load_Balancer", ("datapaths", "includes", (datapath,))),
     }
     world.remove(vs.Interface, uuid_of("interface", "if-a"))
     assert set(world.wanted(INTEREST)) == before - {("Port_Binding", ("logical_port", "==", "a"))}

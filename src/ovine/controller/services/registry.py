@@ -17,6 +17,7 @@ from ovine.controller.services import (
     dhcp6,
     dns,
     fdb,
+    lb_hairpin,
     mac_binding,
     neighbours,
     port_security,
@@ -48,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     *announcements.RULES,
     *ra_periodic.RULES,
     *bfd.RULES,
+    *lb_hairpin.RULES,
     *prefix_delegation.RULES,
 )
 
