@@ -55,8 +55,10 @@ from ovine.openflow import Action, Entry, Output, Pop, PopVlan, Push, PushVlan, 
 
 NOT_YET: Final = frozenset({"vtep", "remote"})
 """Port types of hardware gateways and other clouds. They have no flows; `ovine/failures` names them."""
-BOUND_TYPES: Final = frozenset({"", "l3gateway", "l2gateway", "external", "virtual"})
+BOUND_TYPES: Final = frozenset({"", "l3gateway", "l2gateway"})
 """Port types that are elsewhere if they are not here."""
+ALWAYS_AWAY: Final = frozenset({"external", "virtual"})
+"""Port types that are never behind an OpenFlow port of their own, also on the chassis that they are bound to."""
 PROVIDER_TYPES: Final = frozenset({"localnet", "l2gateway"})
 """Port types behind a patch port to a provider bridge."""
 
@@ -144,7 +146,7 @@ def port_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     here = place(q, uuid)
     if here is not None:
         yield from _here(q, uuid, here)
-    elif port.type in BOUND_TYPES:
+    elif port.type in ALWAYS_AWAY or (port.type in BOUND_TYPES and q.get(CLAIMS, uuid) is None):
         yield from _elsewhere(q, uuid, port.datapath, datapath_key, port.tunnel_key)
 
 
