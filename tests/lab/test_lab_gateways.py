@@ -2,8 +2,8 @@
 
 One cloud for all: routers r (with a distributed gateway port on h2, or h3 if h2 is gone) and gr (a gateway router on
 h3), networks s1, s2 (VLANs 102 and 103 of the provider), pub (the provider's flat network), far (VLAN 104, behind gr),
-and l2 (a layer 2 gateway on h3 to VLAN 105). The test that cuts its host's power comes last; after it, hosts of both kinds
-must agree about who is active.
+and l2 (a layer 2 gateway on h3 to VLAN 105). The test that cuts a host's power comes last in it; after that, in clouds
+of their own, hosts of both kinds must agree about who is active.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ class Controller:
     """The engine, its two databases and the switch."""
 
     def __init__(self, context: Context, local: Client) -> None:
+        from ovine.controller.contests import Contests
         from ovine.controller.packets import PacketServices
         from ovine.controller.rules import new_engine
         from ovine.controller.services.registry import timed
@@ -75,6 +76,7 @@ class Controller:
         """An engine that is being computed from nothing, and is told all that the other one is told."""
         self._recomputing = asyncio.Lock()
         self.progress = Progress()
+        self._contests = Contests()
         self.paused = False
         self.world = _World(self)
         self.services = PacketServices(self.world)
@@ -213,6 +215,8 @@ class Controller:
             if claim is not None and claim.interface is not None:
                 self.log.info("port %s is now bound to another chassis", new.logical_port)
                 self._feed(Yielded, new.logical_port, Yielded(claim.interface))
+            elif claim is not None:
+                self._contests.taken(new.uuid, time.monotonic())
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -423,7 +427,10 @@ class Controller:
         client = self.southbound
         if client is None or presence is None or not self.settled:
             return
-        txn = southbound.plan(client.replica, presence, self.engine.rows(CLAIMS), self.progress)
+        claims, again = self._contests.undisputed(self.engine.rows(CLAIMS), time.monotonic())
+        if again is not None:
+            asyncio.get_running_loop().call_later(again, self._wake_southbound.set)
+        txn = southbound.plan(client.replica, presence, claims, self.progress)
         await self._send(client, txn, self._wake_southbound)
         await self._send_learned(client)
 

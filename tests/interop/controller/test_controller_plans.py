@@ -151,6 +151,23 @@ async def test_a_port_that_is_no_longer_claimed_is_released(below: Bench) -> Non
     assert row.chassis is None and row.up is False
 
 
+async def test_a_virtual_port_that_is_released_is_at_no_port_unless_another_chassis_has_it(below: Bench) -> None:
+    parent, port = await ports(below, "parent", "vip")
+    plan = southbound.plan
+    await below.carry_out(lambda: plan(below.client.replica, PRESENCE, {port: Claim("vip")}, Progress()))
+    ours = below.one(sb.Chassis, name="hv1").uuid
+    await below.carry_out(lambda: plan(below.client.replica, PRESENCE._replace(name="hv2"), {}, Progress()))
+    theirs = below.one(sb.Chassis, name="hv2").uuid
+    for at, expected in ((theirs, "parent"), (ours, None), (None, None)):
+        txn = Transaction()
+        txn.update(sb.PortBinding, port, type="virtual", virtual_parent="parent", chassis=ours)
+        txn.update(sb.PortBinding, parent, chassis=at)
+        await below.client.transact(txn)
+        await below.carry_out(lambda: plan(below.client.replica, PRESENCE, {}, Progress()))
+        row = below.one(sb.PortBinding, logical_port="vip")
+        assert (row.chassis, row.virtual_parent) == (None, expected)
+
+
 async def test_an_interface_may_ask_for_one_of_our_encaps(below: Bench) -> None:
     (port,) = await ports(below, "p1")
     claims = {port: claim("p1")._replace(encap_ip="10.0.0.2")}
@@ -217,6 +234,23 @@ async def test_tunnel_ports_come_change_and_go_and_other_ports_stay(switch: Benc
     assert switch.one(vs.Port, name="ovn-chassi-0").uuid == port.uuid
     await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted()))
     assert [row.name for row in switch.all(vs.Port)] == ["br-int"]
+
+
+async def test_bfd_is_on_where_it_is_wanted_and_off_elsewhere_and_others_settings_of_it_stay(switch: Bench) -> None:
+    await made(switch)
+    tunnels = {TunnelKey(name, f"10.0.0.{name[-1]}", "10.0.0.1", "geneve"): StrMap() for name in ("hv2", "hv3")}
+    watched = StrMap({"enable": "true", "min_rx": "300"})
+
+    async def settings(bfd: dict[str, StrMap]) -> dict[str, StrMap]:
+        await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted(tunnels, bfd)))
+        assert not vswitch.plan(switch.client.replica, CONFIG, Wanted(tunnels, bfd))
+        by_port = {port.external_ids["ovn-chassis-id"][:3]: port for port in switch.all(vs.Port) if port.external_ids}
+        return {name: switch.client.replica.get(vs.Interface, p.interfaces[0]).bfd for name, p in by_port.items()}  # type: ignore[union-attr]
+
+    assert await settings({"hv2": watched}) == {"hv2": watched, "hv3": StrMap()}
+    faster = StrMap({"enable": "true", "min_rx": "100"})
+    assert await settings({"hv2": faster, "hv3": watched}) == {"hv2": faster, "hv3": watched}
+    assert await settings({"hv3": watched}) == {"hv2": StrMap({"enable": "false"}), "hv3": watched}
 
 
 async def test_a_tunnel_port_of_an_older_controller_is_taken_over(switch: Bench) -> None:
