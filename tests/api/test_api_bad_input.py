@@ -176,7 +176,8 @@ def test_unknown_paths_and_methods_are_told_apart(alice: Caller) -> None:
 
 
 def test_what_does_not_exist_is_named(alice: Caller) -> None:
-    for kind, name in (("network", "NetworkNotFound"), ("subnet", "SubnetNotFound"), ("port", "PortNotFound")):
+    kinds = {"network": "Network", "subnet": "Subnet", "port": "Port", "router": "Router", "floatingip": "FloatingIP"}
+    for kind, name in ((kind, f"{name}NotFound") for kind, name in kinds.items()):
         for uuid in (UUID, "not-a-uuid", "%00", "x" * 300):
             reply = alice.get(f"/v2.0/{kind}s/{uuid}")
             assert kind_of(reply) == (404, name)
@@ -190,6 +191,9 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = [
+    "network_id",
+    "enable_snat",
+    "external_fixed_ips",
     "ip_address",
     "subnet_id",
     "mac_address",
@@ -215,6 +219,8 @@ NAMES = {
         *("fixed_ips", "mac_address", "allowed_address_pairs", "extra_dhcp_opts", "port_security_enabled"),
         *("binding:host_id", "binding:profile", "binding:vnic_type", "device_id", "device_owner"),
     ],
+    "router": ["external_gateway_info", "routes", "ha", "enable_default_route_bfd", "admin_state_up"],
+    "floatingip": ["port_id", "fixed_ip_address", "floating_ip_address", "subnet_id", "description"],
 }
 
 
@@ -227,11 +233,18 @@ def test_no_value_of_any_attribute_is_a_server_error(cloud: Cloud, kind: str, da
         networks = [admin.make("network", name="fuzz")]
         admin.make("subnet", network_id=networks[0]["id"], ip_version=4, cidr="10.0.0.0/24")
     network_id = networks[0]["id"]
+    external = admin.list("network", "name=fuzz-outside")
+    if not external:
+        external = [admin.make("network", name="fuzz-outside", **{"router:external": True})]
+        admin.make("subnet", network_id=external[0]["id"], ip_version=4, cidr="172.24.0.0/16")
     base = {
         "subnet": {"network_id": network_id, "cidr": "10.1.0.0/24", "ip_version": 4},
         "port": {"network_id": network_id},
+        "floatingip": {"floating_network_id": external[0]["id"]},
     }
-    values = st.dictionaries(st.sampled_from(NAMES[kind]), PLAUSIBLE | JSON | SHAPED, max_size=3)
+    info = st.dictionaries(st.sampled_from(KEYS), PLAUSIBLE | JSON | SHAPED, max_size=3)
+    info = info.map(lambda items: {"network_id": external[0]["id"], **items})
+    values = st.dictionaries(st.sampled_from(NAMES[kind]), PLAUSIBLE | JSON | SHAPED | info, max_size=3)
     body, change = data.draw(values), data.draw(values)
     status, reply = admin.post(f"/v2.0/{kind}s", {kind: base.get(kind, {}) | body})
     assert status < 500, (body, reply)

@@ -15,6 +15,7 @@ import pytest
 
 from support import openstack_shell
 from support.api_server import Cloud
+from support.routed import outside
 
 
 class Cli:
@@ -195,3 +196,70 @@ def test_openstacksdk_works_on_networks_subnets_and_ports(sdk: openstack.connect
     sdk.network.delete_subnet(subnet, ignore_missing=False)
     sdk.network.delete_network(network, ignore_missing=False)
     assert sdk.network.find_network("sdk") is None
+
+
+def test_the_openstack_command_works_on_routers_and_floating_ips(alice_cli: Cli, admin_cli: Cli) -> None:
+    alice, admin = alice_cli, admin_cli
+    admin("network create --external --provider-network-type vlan --provider-physical-network physnet1 "
+          "--provider-segment 701 outside")  # fmt: skip
+    admin("subnet create --network outside --subnet-range 172.24.5.0/24 --no-dhcp outer")
+    alice("network create inside")
+    alice("subnet create --network inside --subnet-range 10.40.0.0/24 inner")
+    router = alice.json("router create way --external-gateway outside --tag t")
+    assert router["external_gateway_info"]["enable_snat"] is True
+    alice("router add subnet way inner")
+    alice("router add route way --route destination=192.168.7.0/24,gateway=10.40.0.9")
+    assert alice.json("router show way")["routes"] == [{"destination": "192.168.7.0/24", "nexthop": "10.40.0.9"}]
+    assert len(alice.json("router show way")["interfaces_info"]) == 1
+    alice("router remove route way --route destination=192.168.7.0/24,gateway=10.40.0.9")
+    alice("port create --network inside machine")
+    floating = alice.json("floating ip create outside --port machine --description d")
+    assert (floating["status"], floating["fixed_ip_address"] is not None) == ("DOWN", True)
+    assert alice.json("floating ip list --port machine")[0]["ID"] == floating["id"]
+    status, _, err = alice.run("router remove subnet way inner")
+    assert (status, "required by one or more floating IPs" in err) == (1, True)
+    alice(f"floating ip unset --port {floating['floating_ip_address']}")
+    alice(f"floating ip set --port machine {floating['floating_ip_address']}")
+    alice(f"floating ip delete {floating['floating_ip_address']}")
+    alice("router set --disable --name road way")
+    admin("router set --external-gateway outside --disable-snat --fixed-ip ip-address=172.24.5.77 "
+          + router["id"])  # fmt: skip
+    shown = alice.json("router show road")["external_gateway_info"]
+    assert (shown["enable_snat"], shown["external_fixed_ips"][0]["ip_address"]) == (False, "172.24.5.77")
+    alice("router unset --external-gateway road")
+    alice("router remove subnet road inner")
+    alice("router add port road machine")
+    alice("router remove port road machine")
+    alice("router delete road")
+    assert alice.json("router list") == []
+    alice("network delete inside")
+    admin("network delete outside")
+
+
+def test_openstacksdk_works_on_routers_and_floating_ips(sdk: openstack.connection.Connection, cloud: Cloud) -> None:
+    admin = cloud.user("admin")
+    public = outside(admin)
+    net = sdk.network
+    network = net.create_network(name="sdk-routed")
+    subnet = net.create_subnet(network_id=network.id, ip_version=4, cidr="10.41.0.0/24")
+    router = net.create_router(name="sdk", external_gateway_info={"network_id": public.id})
+    net.add_interface_to_router(router, subnet_id=subnet.id)
+    routes = {"routes": [{"destination": "192.168.8.0/24", "nexthop": "10.41.0.9"}]}
+    assert net.add_extra_routes_to_router(router, {"router": routes}).routes == routes["routes"]
+    assert net.remove_extra_routes_from_router(router, {"router": routes}).routes == []
+    port = net.create_port(network_id=network.id)
+    floating = net.create_ip(floating_network_id=public.id, port_id=port.id)
+    assert (floating.router_id, floating.port_details["mac_address"]) == (router.id, port.mac_address)
+    assert [ip.id for ip in net.ips(port_id=port.id)] == [floating.id]
+    assert net.find_available_ip() is None
+    net.update_ip(floating, port_id=None)
+    assert net.find_available_ip().id == floating.id
+    net.set_tags(floating, ["a"])
+    assert net.get_ip(floating.id).tags == ["a"]
+    net.delete_ip(floating, ignore_missing=False)
+    with pytest.raises(openstack.exceptions.ConflictException, match="still has ports"):
+        net.delete_router(router, ignore_missing=False)
+    net.remove_interface_from_router(router, subnet_id=subnet.id)
+    net.delete_router(router, ignore_missing=False)
+    net.delete_port(port, ignore_missing=False)
+    net.delete_network(network, ignore_missing=False)

@@ -115,9 +115,17 @@ def test_several_gateways_come_change_and_go(admin: Caller, public: Outside) -> 
     status, body = admin.put(f"{path}/add_external_gateways", more)
     assert status == 200, body
     assert [g["network_id"] for g in body["router"]["external_gateways"]] == [public.id, second.id]
-    moved = {"router": {"external_gateways": [gateway(second, "203.0.113.5")]}}
+    moved = {"router": {"external_gateways": [gateway(second, "203.0.113.5"), gateway(public)]}}
     _, body = admin.put(f"{path}/update_external_gateways", moved)
-    assert body["router"]["external_gateways"][1]["external_fixed_ips"][0]["ip_address"] == "203.0.113.5"
+    shown = [g["external_fixed_ips"][0]["ip_address"] for g in body["router"]["external_gateways"]]
+    assert shown == ["203.0.113.5", "172.24.5.40"]
+    alone = {"router": {"external_gateways": [gateway(public, "172.24.5.40")]}}
+    _, body = admin.put(f"{path}/update_external_gateways", alone)
+    assert [g["network_id"] for g in body["router"]["external_gateways"]] == [public.id]
+    assert len(admin.list("port", f"device_id={router['id']}")) == 1
+    both = {"router": {"external_gateways": [gateway(public), gateway(second, "203.0.113.5")]}}
+    _, body = admin.put(f"{path}/update_external_gateways", both)
+    assert [g["network_id"] for g in body["router"]["external_gateways"]] == [public.id, second.id]
     wrong = {"router": {"external_gateways": [gateway(second, "203.0.113.77")]}}
     assert refused(admin.put(f"{path}/remove_external_gateways", wrong)) == (400, "UnableToMatchGateways")
     first = {"router": {"external_gateways": [{"network_id": public.id}]}}
@@ -125,8 +133,11 @@ def test_several_gateways_come_change_and_go(admin: Caller, public: Outside) -> 
     assert body["router"]["external_gateway_info"]["network_id"] == second.id
     split = {"router": {"external_gateways": [gateway(public, enable_snat=True), gateway(public, enable_snat=False)]}}
     assert refused(admin.put(f"{path}/add_external_gateways", split)) == (400, "BadRequest")
+    assert refused(admin.put(f"{path}/add_external_gateways", {"router": {"external_gateways": "x"}}))[0] == 400
     twice = {"router": {"external_gateways": [gateway(second)]}}
     assert refused(admin.put(f"{path}/add_external_gateways", twice)) == (400, "BadRequest")
+    _, body = admin.put(f"{path}/remove_external_gateways", {"router": {"external_gateways": {}}})
+    assert (body["router"]["external_gateways"], body["router"]["external_gateway_info"]) == ([], None)
     admin.remove("router", router["id"])
 
 

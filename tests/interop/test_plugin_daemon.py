@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ovine.model import cloud, nb
-from ovine.model.base import Uuid
+from ovine.model import cloud, nb, sb
+from ovine.model.base import Map, Uuid
 from ovine.ovsdb import Client, Transaction
 from support.daemons import Daemon, run_daemon
 from support.ovsdb import Server, start_server, until
@@ -26,9 +26,11 @@ class Bed:
     below: Client
     servers: tuple[Server, Server]
 
-    def plugin(self, name: str = "a") -> Iterator[Daemon]:
+    def plugin(self, name: str = "a", southbound: Server | None = None) -> Iterator[Daemon]:
         cloud_server, nb_server = self.servers
-        remotes = (f"--cloud-db={cloud_server.remote}", f"--ovnnb-db={nb_server.remote}")
+        remotes = [f"--cloud-db={cloud_server.remote}", f"--ovnnb-db={nb_server.remote}"]
+        if southbound is not None:
+            remotes.append(f"--ovnsb-db={southbound.remote}")
         return run_daemon("plugin", self.directory / name, *remotes)  # type: ignore[return-value]
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
@@ -148,3 +150,97 @@ async def test_the_databases_may_restart_under_it(bed: Bed) -> None:
         assert plugin.failures() == []
         assert plugin.command("inc-engine/recompute") == ""
         assert "recompute differs" not in plugin.messages()
+
+
+# --- gateways ---------------------------------------------------------------------------------------------------------
+
+
+async def make_router(bed: Bed) -> tuple[Uuid, Uuid]:
+    """A router with a gateway on a flat network; returns its gateway port and a floating IP for a port behind it."""
+    transaction = Transaction()
+    outside = transaction.insert(cloud.Network(network_type="flat", physical_network="public", external=True, mtu=1500))
+    outer = transaction.insert(cloud.Subnet(network=outside, cidr="172.24.5.0/24", gateway_ip="172.24.5.1"))
+    addresses = [
+        transaction.insert(cloud.IPAllocation(subnet=outer, ip_address=f"172.24.5.{number}")) for number in (20, 101)
+    ]
+    gateway, floating_port = (
+        transaction.insert(cloud.Port(network=outside, mac_address=f"fa:16:3e:00:01:0{n}", fixed_ips=(address,)))
+        for n, address in enumerate(addresses)
+    )
+    _, port = await make_network(bed)
+    inside = bed.above.replica.get(cloud.Port, port).fixed_ips[0]  # type: ignore[union-attr]
+    router = transaction.insert(cloud.Router(name="r", gateways=Map({0: gateway})))
+    floating = transaction.insert(
+        cloud.FloatingIP(
+            floating_network=outside,
+            floating_port=floating_port,
+            floating_ip_address="172.24.5.101",
+            port=port,
+            fixed_ip=inside,
+            router=router,
+            interface=port,
+            gateway=gateway,
+        )
+    )
+    await bed.above.transact(transaction)
+    return gateway, floating
+
+
+def scheduled(bed: Bed) -> list[str]:
+    rows = sorted(bed.below.replica.rows(nb.GatewayChassis).values(), key=lambda row: -row.priority)
+    return [row.chassis_name for row in rows]
+
+
+async def register(hosts: Client, name: str) -> Uuid:
+    transaction = Transaction()
+    encap = transaction.insert(sb.Encap(type="geneve", ip=f"192.0.2.{name[-1]}", chassis_name=name))
+    mappings = Map({"ovn-bridge-mappings": "public:br-ex"})
+    made = transaction.insert(sb.Chassis(name=name, hostname=f"host-{name}", encaps=(encap,), other_config=mappings))
+    await hosts.transact(transaction)
+    return made
+
+
+async def test_gateways_are_scheduled_once_the_southbound_is_there_and_stay_when_it_is_not(
+    bed: Bed, tmp_path: Path
+) -> None:
+    (tmp_path / "sb").mkdir()
+    with start_server(sb.DATABASE, tmp_path / "sb") as server:
+        hosts = Client(sb.DATABASE, server.remote)
+        await hosts.start()
+        await hosts.ready(10)
+        try:
+            with bed.plugin(southbound=server) as plugin:
+                gateway, floating = await make_router(bed)
+                await bed.until(lambda: len(bed.below.replica.rows(nb.LogicalRouterPort)) == 1, "the gateway below")
+                assert scheduled(bed) == []
+                first = await register(hosts, "hv1")
+                await bed.until(lambda: scheduled(bed) == ["hv1"], "a chassis")
+                await register(hosts, "hv2")
+                await bed.until(lambda: scheduled(bed) == ["hv1", "hv2"], "another chassis, after the first")
+                transaction = Transaction()
+                datapath = transaction.insert(sb.DatapathBinding(tunnel_key=1))
+                transaction.insert(
+                    sb.PortBinding(
+                        datapath=datapath,
+                        logical_port=f"cr-lrp-{gateway}",
+                        tunnel_key=1,
+                        type="chassisredirect",
+                        chassis=first,
+                    )
+                )
+                await hosts.transact(transaction)
+                await bed.until(
+                    lambda: bed.above.replica.get(cloud.Port, gateway).active_host == "host-hv1", "where it is"
+                )
+                await bed.until(
+                    lambda: bed.above.replica.get(cloud.FloatingIP, floating).status == "ACTIVE",
+                    "an active floating IP",
+                )
+                assert plugin.failures() == []
+        finally:
+            await hosts.close()
+    with bed.plugin("again"):
+        _, port = await make_network(bed, "later")
+        await bed.until(lambda: bed.port(port) is not None, "work without a southbound")
+        assert scheduled(bed) == ["hv1", "hv2"]
+        assert bed.above.replica.get(cloud.Port, gateway).active_host == "host-hv1"  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ from ovine.api.metadata import unused_mac
 from ovine.api.policy import Judge, not_found, target_of
 from ovine.api.resources import PORT, ROUTER, SUBNET
 from ovine.api.router_ports import INTERFACE, bad
-from ovine.model.base import Uuid
+from ovine.model.base import Map, Uuid
 from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, Router, Subnet
 
 Result = dict[str, Any] | None
@@ -229,7 +229,9 @@ def _parse_gateways(body: Any) -> list[dict[str, Any]]:
     router = body.get("router") if isinstance(body, dict) else None
     if not isinstance(router, dict) or set(router) != {"external_gateways"}:
         raise bad_request("Invalid request body: it needs a router with external_gateways, a list")
-    items = router["external_gateways"] or []  # the `openstack` client says {} for none
+    items = router["external_gateways"]
+    if items is None or items == {}:
+        return []
     if not isinstance(items, list):
         raise bad_request("Invalid input for external_gateways. Reason: it must be a list.")
     return [_parse_gateway(item) for item in items]
@@ -263,37 +265,57 @@ def _add_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: l
 
 
 def _update_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: list[dict[str, Any]]) -> Result:
-    """Each gateway that is named gets the addresses that are asked for; a router that has none yet gets them all."""
-    if not router.gateways:
-        return _add_gateways(draft, env, judge, router, given)
+    """Makes these all of a router's gateways, in this order: those that match one keep its port, others are made."""
     router = draft.update(router, enable_snat=_snat(env, given, router))
-    for info in given:
+    matched = _matched(draft, router, given)
+    for port in router_ports.gateways(draft, router):
+        if all(port is not other for other in matched):
+            router = router_ports.drop_gateway(draft, router, port)
+    order: list[Uuid] = []
+    for info, present in zip(given, matched, strict=True):
         wanted = router_ports.asked(draft, judge, info)
-        port = _named(draft, router, info, exactly=False)
-        router = router_ports.change_gateway(draft, env, router, port, wanted)
+        if present is not None:
+            router = router_ports.change_gateway(draft, env, router, present, wanted)
+            order.append(present.uuid)
+        else:
+            place = len(router.gateways)
+            router = router_ports.add_gateway(draft, env, router, wanted, place)
+            order.append(router.gateways[place])
+    draft.update(router, gateways=Map(enumerate(order)))
     return None
+
+
+def _matched(draft: Draft, router: Router, given: list[dict[str, Any]]) -> list[Port | None]:
+    """For each gateway asked for, the one that there is on its network; rather one with an address that it names."""
+    left = router_ports.gateways(draft, router)
+    found: list[Port | None] = []
+    for info in given:
+        named = _addresses_in(info)
+        there = [port for port in left if port.network == info["network_id"]]
+        there.sort(key=lambda port: named.isdisjoint(row.ip_address for row in draft.addresses_of(port)))
+        found.append(there[0] if there else None)
+        left = [port for port in left if port is not found[-1]]
+    return found
+
+
+def _addresses_in(info: dict[str, Any]) -> set[str]:
+    return {item["ip_address"] for item in info.get("external_fixed_ips") or () if "ip_address" in item}
 
 
 def _remove_gateways(draft: Draft, env: Env, judge: Judge, router: Router, given: list[dict[str, Any]]) -> Result:
-    """Takes away those that are named, or all if none is."""
-    for port in router_ports.gateways(draft, router) if not given else ():
+    """Gives up the gateways named, or all if none is."""
+    for port in () if given else router_ports.gateways(draft, router):
         router = router_ports.drop_gateway(draft, router, port)
     for info in given:
-        router = router_ports.drop_gateway(draft, router, _named(draft, router, info, exactly=True))
+        router = router_ports.drop_gateway(draft, router, _named(draft, router, info))
     return None
 
 
-def _named(draft: Draft, router: Router, info: dict[str, Any], *, exactly: bool) -> Port:
-    """The gateway that a request means: that on the network, and with an address named if there are several.
-
-    With `exactly`, all addresses named must be there. Raises UnableToMatchGateways.
-    """
+def _named(draft: Draft, router: Router, info: dict[str, Any]) -> Port:
+    """The gateway that a request means: that on the network, with all addresses named. Raises UnableToMatchGateways."""
+    named = _addresses_in(info)
     ports = [port for port in router_ports.gateways(draft, router) if port.network == info["network_id"]]
-    named = {item["ip_address"] for item in info.get("external_fixed_ips") or () if "ip_address" in item}
-    if named and (exactly or len(ports) > 1):
-        held = {port.uuid: {row.ip_address for row in draft.addresses_of(port)} for port in ports}
-        test = named.issubset if exactly else (lambda addresses: not named.isdisjoint(addresses))
-        ports = [port for port in ports if test(held[port.uuid])]
+    ports = [port for port in ports if named.issubset(row.ip_address for row in draft.addresses_of(port))]
     if len(ports) != 1:
         raise gw_exc.UnableToMatchGateways(router_id=router.uuid)
     return ports[0]
