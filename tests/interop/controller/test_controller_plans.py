@@ -156,7 +156,8 @@ async def test_a_virtual_port_that_is_released_is_at_no_port_unless_another_chas
     plan = southbound.plan
     await below.carry_out(lambda: plan(below.client.replica, PRESENCE, {port: Claim("vip")}, Progress()))
     ours = below.one(sb.Chassis, name="hv1").uuid
-    await below.carry_out(lambda: plan(below.client.replica, PRESENCE._replace(name="hv2"), {}, Progress()))
+    neighbour = PRESENCE._replace(name="hv2", encaps=(("geneve", "10.0.0.2"),))
+    await below.carry_out(lambda: plan(below.client.replica, neighbour, {}, Progress()))
     theirs = below.one(sb.Chassis, name="hv2").uuid
     for at, expected in ((theirs, "parent"), (ours, None), (None, None)):
         txn = Transaction()
