@@ -96,7 +96,7 @@ class World:
                 others[column] = uuid_of("chassis", others[column])
         if "ha_chassis_group" in others:
             others["ha_chassis_group"] = uuid_of("ha group", others["ha_chassis_group"])
-        if "mac" in others:
+        if isinstance(others.get("mac"), str):
             others["mac"] = (others["mac"],)
         if "tag" in others:
             others["tag"] = int(others["tag"])

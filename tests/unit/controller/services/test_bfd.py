@@ -18,7 +18,7 @@ from ovine.controller.services.timed import Change
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import PacketOut
-from support.controller_world import World, uuid_of
+from support.controller_world import World
 from support.frames import describe
 from support.service_bed import Host, handle, replica_of, userdata
 
@@ -248,12 +248,10 @@ def test_a_session_of_a_distributed_router_runs_where_its_gateway_port_is() -> N
     made = world(type="patch")
     assert made.wanted(SESSIONS) == {}
     made.chassis("hv2", "geneve", "10.9.0.2")
-    group, member = uuid_of("group"), uuid_of("member")
-    made.put(sb.HAChassis(uuid=member, chassis=uuid_of("chassis", "hv1"), priority=1))
-    made.put(sb.HAChassisGroup(uuid=group, name="cr-r", ha_chassis=(member,)))
-    made.port("cr-r", "lr", 4, type="chassisredirect", ha_chassis_group=group)
+    made.ha_group("gateways", hv1=1)
+    made.port("cr-r", "lr", 4, type="chassisredirect", ha_chassis_group="gateways")
     assert set(made.wanted(SESSIONS)) == {ROW}
-    made.change(sb.HAChassis, member, chassis=uuid_of("chassis", "hv2"))
+    made.ha_group("gateways", hv2=1)
     assert made.wanted(SESSIONS) == {}
 
 
