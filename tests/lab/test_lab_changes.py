@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ovine.lab import Instance, Lab, LabError, migration, restarts
+from ovine.lab import Instance, Lab, LabError, migration, netns, restarts
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,14 @@ def test_an_instance_takes_its_addresses_and_routes_to_the_host_it_moves_to(
 ) -> None:
     pair[0].wait_reaches("10.9.0.2")
     pair[1].add_route("198.51.100.0/24", "10.9.0.1")
+    netns.set_link(pair[1].netns, pair[1].interface, mtu=1400)
     moved = migration.prepare(c_lab, "move2", "h1")
     c_lab.nbctl("lsp-set-options", "p2", "requested-chassis=h1")
     moved.wait_installed()
     migration.cut_over(c_lab, moved)
     pair[0].wait_reaches("10.9.0.2")
     assert "198.51.100.0/24 via 10.9.0.1 dev eth0" in moved.run("ip", "route").stdout
+    assert "mtu 1400" in moved.run("ip", "link", "show", "eth0").stdout
     assert c_lab.instance("move2").host.name == "h1"
     assert "p2" not in c_lab.vsctl("h2", "--columns=external_ids", "list", "Interface")
 

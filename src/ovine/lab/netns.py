@@ -142,15 +142,16 @@ def delete_link(netns: str, name: str) -> None:
 
 
 def replace_link(netns: str, name: str, by: str) -> None:
-    """Deletes link `name` and gives its name, addresses and routes through gateways to link `by`, which comes up."""
+    """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, which comes up."""
 
     def work() -> None:
         with _netlink(netns) as link:
             old, new = _index(link, name), _index(link, by)
             held = [(a.get_attr("IFA_ADDRESS"), a["prefixlen"], a["scope"]) for a in link.get_addr(index=old)]
             routes = [route for route in link.get_routes(table=_MAIN_TABLE) if route.get_attr("RTA_OIF") == old]
+            mtu = link.get_links(old)[0].get_attr("IFLA_MTU")
             link.link("del", index=old)
-            link.link("set", index=new, ifname=name)
+            link.link("set", index=new, ifname=name, mtu=mtu)
             link.link("set", index=new, state="up")
             for host, length, scope in held:
                 if scope == _UNIVERSE:
