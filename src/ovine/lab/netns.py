@@ -142,7 +142,7 @@ def delete_link(netns: str, name: str) -> None:
 
 
 def replace_link(netns: str, name: str, by: str) -> None:
-    """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, which comes up."""
+    """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, brought up."""
 
     def work() -> None:
         with _netlink(netns) as link:
