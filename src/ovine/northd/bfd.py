@@ -68,13 +68,19 @@ def is_down(q: Reader, key: Uuid) -> bool:
     return state(q, key) == DOWN
 
 
-@rule(over=nb.BFD, writes=(SESSIONS, STATES, SOURCE_PORTS, DISCRIMINATORS))
+@rule(over=nb.BFD, writes=(SOURCE_PORTS, DISCRIMINATORS))
+def session_numbers(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Asks for what tells sessions apart."""
+    row = q.row(nb.BFD, key)
+    yield SOURCE_PORTS.request((row.logical_port, row.dst_ip))
+    yield DISCRIMINATORS.request((row.logical_port, row.dst_ip))
+
+
+@rule(over=nb.BFD, writes=(SESSIONS, STATES))
 def session(q: Reader, key: Uuid) -> Iterator[Emit]:
     """The southbound row of a session, and its state for the northbound."""
     row = q.row(nb.BFD, key)
     name = (row.logical_port, row.dst_ip)
-    yield SOURCE_PORTS.request(name)
-    yield DISCRIMINATORS.request(name)
     status = state(q, key)
     yield STATES(key, nb.BFD(status=status))
     port, number = q.get(SOURCE_PORTS, name), q.get(DISCRIMINATORS, name)

@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     gateway_ports.redirect,
     mac_bindings.static_binding,
     mac_bindings.expiry,
+    bfd.session_numbers,
     bfd.session,
     bfd.session_packets,
 )

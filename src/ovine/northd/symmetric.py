@@ -74,7 +74,7 @@ def symmetric(q: Reader, prefix: Prefix) -> Iterator[Emit]:
         look = f"{SYMMETRIC.field} = chk_ecmp_nh_mac(); ct_next;"
         yield flow(router, TRACK, 110, coming, look, source=SOURCE, hint=route.key)
         remember = f"ct_commit {{ ct_label.ecmp_reply_eth = eth.src; ct_mark.ecmp_reply_port = {number}; }};"
-        first = f"(ct.new && !ct.est || !ct.rpl && ct.est && !{SYMMETRIC.field})"
+        first = f"((ct.new && !ct.est) || (!ct.rpl && ct.est && !{SYMMETRIC.field}))"
         for protocol in ("tcp", "udp", "sctp"):
             wide = "true" if group.version == 6 else "false"
             actions = f"{remember} commit_ecmp_nh(ipv6 = {wide}, proto = {protocol}); next;"
