@@ -26,6 +26,7 @@ from ovine.northd.routers import ROUTERS as ROUTER_ROWS
 from ovine.northd.routes import host
 
 SOURCE = "policies"
+STRICTNESS = {"drop": 0, "reroute": 1, "allow": 2}
 
 SHARED = (Shared(ROUTERS, POLICY, 0, "1", "next;", SOURCE),)
 
@@ -91,11 +92,12 @@ def _enabled(q: Reader, key: Uuid) -> bool:
 
 
 def _is_first(q: Reader, key: Uuid) -> bool:
-    """Of policies of one router with the same priority and match, one holds."""
+    """Of policies of one router with the same priority and match the strictest holds."""
     row = q.row(nb.LogicalRouterPolicy, key)
     alike: tuple[Uuid, ...] = q.find(ALIKE, (row.priority, row.match))
     router = q.find(ROUTER_OF_POLICY, key)[0]
-    return all(other >= key or router not in q.find(ROUTER_OF_POLICY, other) for other in alike)
+    rivals = [other for other in alike if router in q.find(ROUTER_OF_POLICY, other)]
+    return key == min(rivals, key=lambda other: (STRICTNESS[q.row(nb.LogicalRouterPolicy, other).action], other))
 
 
 def _readable(match: str) -> bool:
@@ -117,7 +119,7 @@ def _problems(q: Reader, key: Uuid) -> list[str]:
     try:
         parse_match(row.match)
     except SyntaxProblem as problem:
-        return [f"{who}: its match cannot be read: {problem}"]
+        return [f"{who}: {row.match!r} cannot be read: {problem.message}"]
     if row.action != "reroute":
         return []
     return [f"{who}: {text}" for text in _hops(q, router, row)[1]]
