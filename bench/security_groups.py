@@ -322,6 +322,7 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
     here.mkdir()
     with ExitStack() as processes:
         enter = processes.enter_context
+        processes.callback(Watch.processes.clear)  # they are stopped before the next stack starts
         above = enter(start_server(NB_SCHEMA, root / "nb"))
         below = enter(start_server(SB_SCHEMA, root / "sb"))
         local = enter(start_server(OVS_SCHEMA, here / "vs", name="conf"))
@@ -346,7 +347,7 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
         await cloud.apply(Transaction(), "sb_cfg")
         ours, theirs = controller == "ovine", c_daemon("ovn-controller", here, local.remote)
         running["controller"] = enter(our_daemon("controller", here, local.remote) if ours else theirs)
-        Watch.processes = running
+        Watch.processes.update(running)
         await Watch(clients[1]).until(
             lambda: any(row.name == "br-int" for row in clients[1].replica.rows(vs.Bridge).values())
         )
