@@ -90,6 +90,15 @@ def place(q: Reader, uuid: Uuid) -> Place | None:
 
 
 @query
+def may_be_reached(q: Reader, uuid: Uuid) -> bool:
+    """Whether there is a way from here to a port: to an instance that is nowhere there is none."""
+    port = q.get(sb.PortBinding, uuid)
+    if port is None or port.type != "" or port.chassis is not None:
+        return port is not None
+    return place(q, uuid) is not None or localnet(q, port.datapath) is not None
+
+
+@query
 def may_enter(q: Reader, uuid: Uuid) -> bool:
     """Whether packets can come in by a port here: by an instance's only where the instance is."""
     port = q.get(sb.PortBinding, uuid)

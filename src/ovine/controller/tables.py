@@ -28,6 +28,8 @@ CHECK_LOOPBACK: Final = 50
 SAVE_INPORT: Final = 104
 LOGICAL_TO_PHYSICAL: Final = 105
 
+OUT_PORT_SEC_IP: Final = 108
+IN_PORT_SEC_IP: Final = 109
 GET_MAC6: Final = 110
 LOOKUP_MAC6: Final = 111
 GET_MAC: Final = 112
@@ -66,15 +68,17 @@ TABLES: Final = (
     Table(LOG_EGRESS, LOG_EGRESS + LOG_TABLES - 1, "logical egress", "Logical_Flow rows of the egress pipeline"),
     Table(SAVE_INPORT, SAVE_INPORT, "save inport", "lets a packet with flags.loopback out of its ingress port"),
     Table(LOGICAL_TO_PHYSICAL, LOGICAL_TO_PHYSICAL, "logical to physical", "out of an OpenFlow port"),
+    Table(OUT_PORT_SEC_IP, OUT_PORT_SEC_IP, "egress port security of IP", "what a port's MAC may get → reg10[12] = 0"),
+    Table(IN_PORT_SEC_IP, IN_PORT_SEC_IP, "ingress port security of IP", "what a port's MAC may send → reg10[12] = 0"),
     Table(GET_MAC6, GET_MAC6, "get MAC, IPv6", "(datapath, reg15, xxreg0) → eth_dst"),
     Table(LOOKUP_MAC6, LOOKUP_MAC6, "look up MAC, IPv6", "(datapath, reg14, xxreg0, eth_src) → reg10[6]"),
     Table(GET_MAC, GET_MAC, "get MAC, IPv4", "(datapath, reg15, reg0) → eth_dst"),
     Table(LOOKUP_MAC, LOOKUP_MAC, "look up MAC, IPv4", "(datapath, reg14, reg0, eth_src) → reg10[6]"),
     Table(GET_FDB, GET_FDB, "get FDB", "(datapath, eth_dst) → reg15"),
     Table(LOOKUP_FDB, LOOKUP_FDB, "look up FDB", "(datapath, reg14, eth_src) → reg10[8]"),
-    Table(IN_PORT_SEC, IN_PORT_SEC, "ingress port security", "(datapath, reg14, addresses) → reg10[12] = 1: refuse"),
-    Table(IN_PORT_SEC_ND, IN_PORT_SEC_ND, "ingress port security of ARP and ND", "as before, for ARP and ND"),
-    Table(OUT_PORT_SEC, OUT_PORT_SEC, "egress port security", "(datapath, reg15, addresses) → reg10[12] = 1: refuse"),
+    Table(IN_PORT_SEC, IN_PORT_SEC, "ingress port security", "(datapath, reg14, eth_src) → reg10[12] = 1: refuse"),
+    Table(IN_PORT_SEC_ND, IN_PORT_SEC_ND, "ingress port security of ND", "what ND may say → reg10[12] = 0"),
+    Table(OUT_PORT_SEC, OUT_PORT_SEC, "egress port security", "(datapath, reg15, eth_dst) → reg10[12] = 1: refuse"),
     Table(
         ECMP_NEXT_HOP_MAC, ECMP_NEXT_HOP_MAC, "ECMP next hop MAC", "learned: (datapath, eth_src, 5-tuple) → reg10[13]"
     ),
@@ -110,6 +114,12 @@ PORT_SEC_REFUSES: Final = 12
 LOOKUP_ECMP_HIT: Final = 13
 USE_LB_AFFINITY: Final = 14
 TUNNEL_RX: Final = 16
+PORT_SEC_ANY: Final = 25
+"""The MAC that port security looks at may have any address;"""
+PORT_SEC_V4: Final = 26
+"""it may have some IPv4 addresses;"""
+PORT_SEC_V6: Final = 27
+"""it may have some IPv6 addresses."""
 
 
 def logical_table(pipeline: str, table: int) -> int:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from ovine.controller import tables as t
+from ovine.controller.environment import GROUP_BY_NAME
 from ovine.controller.flows import FLOWS, flow
 from ovine.controller.local import LOCAL_DATAPATHS
-from ovine.controller.physical import may_enter
+from ovine.controller.physical import may_be_reached, may_enter
 from ovine.controller.services import Opcode, Service, Userdata, World
 from ovine.controller.services.frames import Malformed, ethernet
 from ovine.engine import Emit, Index, Reader, rule
@@ -20,6 +21,8 @@ from ovine.model.base import Uuid
 from ovine.openflow import Entry, PacketIn, SetField
 
 LOCAL_KEYS = Index(LOCAL_DATAPATHS, lambda key: (key,), "local datapaths by key")
+_UNKNOWN: Final = "_MC_unknown"
+"""The multicast group of those ports (ovn-northd(8))."""
 PORT_BY_KEY = Index(sb.PortBinding, lambda port: ((port.datapath, port.tunnel_key),), "Port_Binding by key")
 
 
@@ -33,9 +36,19 @@ def fdb_flows(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     mac, datapath = mac_number(row.mac), (t.DATAPATH, row.dp_key, None)
     hit = SetField(t.FLAGS, 1 << t.LOOKUP_FDB_HIT, 1 << t.LOOKUP_FDB_HIT)
     port: Entry = (t.INPORT, row.port_key, None)
-    yield flow(t.GET_FDB, 100, (datapath, ("eth_dst", mac, None)), (SetField(t.OUTPORT, row.port_key),), uuid)
-    if any(may_enter(q, found) for found in q.find(PORT_BY_KEY, (local[0], row.port_key))):
+    ports: tuple[Uuid, ...] = q.find(PORT_BY_KEY, (local[0], row.port_key))
+    if not ports or _matters(q, local[0], ports[0]):
+        yield flow(t.GET_FDB, 100, (datapath, ("eth_dst", mac, None)), (SetField(t.OUTPORT, row.port_key),), uuid)
+    if any(may_enter(q, found) for found in ports):
         yield flow(t.LOOKUP_FDB, 100, (datapath, port, ("eth_src", mac, None)), (hit,), uuid)
+
+
+def _matters(q: Reader, datapath: Uuid, port: Uuid) -> bool:
+    """Whether it makes a difference that a port's address is known.
+
+    What is for an instance that is nowhere goes nowhere, unless there are ports that take what nobody is known to have.
+    """
+    return may_be_reached(q, port) or bool(q.find(GROUP_BY_NAME, (datapath, _UNKNOWN)))
 
 
 def mac_number(text: str) -> int:

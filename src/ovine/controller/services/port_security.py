@@ -1,19 +1,17 @@
 """Port security: the tables that say whether a packet's addresses are its port's own.
 
-A port without `port_security` has no flows here, so nothing is refused. Otherwise everything is refused (priority 80)
-but what a flow for one of the port's MACs allows. Allowing is having no action. The IPv6 and ARP packets that the
-first table allows are checked further in IN_PORT_SEC_ND, so that addresses and link-layer addresses add up instead of
-multiplying:
+A port without `port_security` has no flows here, so nothing is refused. Otherwise the first table refuses everything,
+and has the next ones look at what bears one of the port's MACs: these take the refusal back for what is allowed. What
+is the same for all ports stands there once, for which the first table notes what kinds of addresses the MAC may have.
+So a port with a MAC and an address costs seven flows, and addresses and link-layer addresses add up:
 
-| table | checks |
-|---|---|
-| IN_PORT_SEC | eth.src; the IP source |
-| IN_PORT_SEC_ND | of ARP the sender's MAC and IP; of ND the link-layer address, and of advertisements the target |
-| OUT_PORT_SEC | eth.dst unless it is a group; the IP destination |
-
-Beside its addresses a MAC with IPv4 addresses may ask for a lease by DHCP from 0.0.0.0; one with IPv6 addresses may
-use the link-local address made from it, and the unspecified address for what precedes having one (RFC 4862, RFC
-3810).
+| table | flows of a port | of all ports |
+|---|---|---|
+| IN_PORT_SEC | its MACs | |
+| IN_PORT_SEC_IP | its IP sources; in ARP its MACs and addresses | what is neither IP nor ARP; DHCP; before an address |
+| IN_PORT_SEC_ND | what ND says of its MACs and addresses | all but ND; solicitations that name no MAC |
+| OUT_PORT_SEC | its MACs | groups |
+| OUT_PORT_SEC_IP | its IP destinations | broadcast, multicast; what is not IP |
 
 Elements that cannot be read allow nothing; `unreadable_elements` fails for their port, which shows them in
 `ovine/failures`.
@@ -30,6 +28,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ovine.controller import tables as t
+from ovine.controller.config import config
 from ovine.controller.flows import FLOWS, flow
 from ovine.controller.physical import Place, place
 from ovine.controller.services.frames import ARP, ICMPV6, IPV4, IPV6, UDP, link_local
@@ -39,9 +38,18 @@ from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Action, Entry, Match, Resubmit, SetField
 
-ALLOW: Final[tuple[Action, ...]] = ()
-REFUSE: Final[tuple[Action, ...]] = (SetField(t.FLAGS, 1 << t.PORT_SEC_REFUSES, 1 << t.PORT_SEC_REFUSES),)
-CHECK_FURTHER: Final[tuple[Action, ...]] = (Resubmit(table=t.IN_PORT_SEC_ND),)
+_REFUSES: Final = 1 << t.PORT_SEC_REFUSES
+_MARKS: Final = {
+    "anything": 1 << t.PORT_SEC_ANY,
+    "v4": 1 << t.PORT_SEC_V4,
+    "v6": 1 << t.PORT_SEC_V6,
+}
+"""What a MAC may have, in the flags."""
+_NOTED: Final = _REFUSES | sum(_MARKS.values())
+REFUSE: Final[tuple[Action, ...]] = (SetField(t.FLAGS, _REFUSES, _REFUSES),)
+AS_BEFORE: Final[tuple[Action, ...]] = ()
+ALLOW: Final[tuple[Action, ...]] = (SetField(t.FLAGS, 0, _REFUSES),)
+CHECK_ND: Final[tuple[Action, ...]] = (Resubmit(table=t.IN_PORT_SEC_ND),)
 
 _IP4: Final[Entry] = ("eth_type", IPV4, None)
 _IP6: Final[Entry] = ("eth_type", IPV6, None)
@@ -62,8 +70,8 @@ _DHCP: Final[Match] = (
     ("udp_dst", 67, None),
 )
 
-Wanted = Iterator[tuple[int, int, Match, tuple[Action, ...]]]
-"""Flows without the port: table, priority, match, actions."""
+Wanted = Iterator[tuple[int, Match, tuple[Action, ...]]]
+"""Flows without the port and the MAC: table, match, actions."""
 
 
 @rule(over=sb.PortBinding, writes=(FLOWS,))
@@ -76,12 +84,47 @@ def port_security(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     coming, going = _port(here, t.INPORT), _port(here, t.OUTPORT)
     yield flow(t.IN_PORT_SEC, 80, coming, REFUSE, uuid)
     yield flow(t.OUT_PORT_SEC, 80, going, REFUSE, uuid)
-    yield flow(t.OUT_PORT_SEC, 100, (*going, _GROUP), ALLOW, uuid)
     for mac, allowed in rights.items():
-        for wanted in (_sources(mac, allowed), _bindings(mac, allowed), _destinations(mac, allowed)):
-            for table, priority, match, actions in wanted:
-                whose = going if table == t.OUT_PORT_SEC else coming
-                yield flow(table, priority, (*whose, *match), actions, uuid)
+        note = SetField(t.FLAGS, _REFUSES | sum(bit for what, bit in _MARKS.items() if getattr(allowed, what)), _NOTED)
+        priority = 90 if mac.mask is not None else 91
+        sender, receiver = (*coming, _is("eth_src", mac)), (*going, _is("eth_dst", mac))
+        yield flow(t.IN_PORT_SEC, priority, sender, (note, Resubmit(table=t.IN_PORT_SEC_IP)), uuid)
+        yield flow(t.OUT_PORT_SEC, priority, receiver, (note, Resubmit(table=t.OUT_PORT_SEC_IP)), uuid)
+        for wanted in (_sources(mac, allowed), _bindings(mac, allowed)):
+            for table, match, actions in wanted:
+                yield flow(table, 90, (*sender, *match), actions, uuid)
+        for match in _destinations(mac, allowed):
+            yield flow(t.OUT_PORT_SEC_IP, 90, (*receiver, *match), ALLOW, uuid)
+
+
+@rule(writes=(FLOWS,))
+def of_all_ports(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
+    """What does not depend on the port. Whoever gets beyond the first table bears one of the port's MACs."""
+    if config(q) is None:
+        return
+    any_, v4, v6 = (("reg10", bit, bit) for bit in _MARKS.values())
+    yield flow(t.OUT_PORT_SEC, 100, (_GROUP,), AS_BEFORE)
+    for table in (t.IN_PORT_SEC_IP, t.OUT_PORT_SEC_IP):
+        yield flow(table, 50, (), ALLOW)
+        for kind in (_IP4, _IP6):
+            yield flow(table, 60, (kind,), AS_BEFORE)
+        yield flow(table, 70, (any_, _IP4), ALLOW)
+    yield flow(t.IN_PORT_SEC_IP, 60, (_ARP,), AS_BEFORE)
+    yield flow(t.IN_PORT_SEC_IP, 70, (any_, _IP6), CHECK_ND)
+    yield flow(t.IN_PORT_SEC_IP, 75, (v4, *_DHCP), ALLOW)
+    unspecified: Entry = ("ipv6_src", 0, None)
+    for message in _BEFORE_AN_ADDRESS:
+        yield flow(t.IN_PORT_SEC_IP, 75, (v6, *_icmp6(message), unspecified, _LINK_GROUPS), CHECK_ND)
+    yield flow(t.OUT_PORT_SEC_IP, 70, (any_, _IP6), ALLOW)
+    for network in _ALL_V4:
+        yield flow(t.OUT_PORT_SEC_IP, 75, (v4, _IP4, _is("nw_dst", network)), ALLOW)
+    for network in _ALL_V6:
+        yield flow(t.OUT_PORT_SEC_IP, 75, (v6, _IP6, _is("ipv6_dst", network)), ALLOW)
+    yield flow(t.IN_PORT_SEC_ND, 0, (), ALLOW)
+    for message in (_SOLICITATION, _ADVERTISEMENT):
+        yield flow(t.IN_PORT_SEC_ND, 80, _icmp6(message), AS_BEFORE)
+    yield flow(t.IN_PORT_SEC_ND, 85, (*_icmp6(_SOLICITATION), _is("nd_sll", Mac(0))), ALLOW)
+    yield flow(t.IN_PORT_SEC_ND, 85, (any_, *_icmp6(_ADVERTISEMENT), _is("nd_tll", Mac(0))), ALLOW)
 
 
 @rule(over=sb.PortBinding, writes=(FLOWS,))
@@ -104,59 +147,44 @@ def _is(name: str, value: Mac | Network) -> Entry:
 
 
 def _sources(mac: Mac, allowed: Rights) -> Wanted:
-    """Who a packet says it is from."""
-    table, source = t.IN_PORT_SEC, _is("eth_src", mac)
+    """Whose IP packets and ARP a MAC may send."""
+    for hardware in allowed.hardware:
+        speaker: Match = (_ARP, _is("arp_sha", hardware))
+        if allowed.anything:
+            yield t.IN_PORT_SEC_IP, speaker, ALLOW
+        for network in () if allowed.anything else allowed.v4:
+            yield t.IN_PORT_SEC_IP, (*speaker, _is("arp_spa", network)), ALLOW
     if allowed.anything:
-        yield table, 90, (source,), CHECK_FURTHER
         return
-    for kind in (_IP4, _IP6):
-        yield table, 92, (source, kind), REFUSE
-    yield table, 90, (source,), CHECK_FURTHER
     for network in allowed.v4:
-        yield table, 95, (source, _IP4, _is("nw_src", network)), ALLOW
-    if allowed.v4:
-        yield table, 95, (source, *_DHCP), ALLOW
+        yield t.IN_PORT_SEC_IP, (_IP4, _is("nw_src", network)), ALLOW
     for network in _v6(mac, allowed):
-        yield table, 95, (source, _IP6, _is("ipv6_src", network)), CHECK_FURTHER
-    unspecified: Entry = ("ipv6_src", 0, None)
-    for message in _BEFORE_AN_ADDRESS if allowed.v6 else ():
-        yield table, 95, (source, *_icmp6(message), unspecified, _LINK_GROUPS), CHECK_FURTHER
+        yield t.IN_PORT_SEC_IP, (_IP6, _is("ipv6_src", network)), CHECK_ND
 
 
 def _bindings(mac: Mac, allowed: Rights) -> Wanted:
-    """What ARP and ND say about who has which address."""
-    table, source = t.IN_PORT_SEC_ND, _is("eth_src", mac)
-    for kind in ((_ARP,), _icmp6(_SOLICITATION), _icmp6(_ADVERTISEMENT)):
-        yield table, 80, (source, *kind), REFUSE
-    targets = _v6(mac, allowed)
+    """What ND may say about who has which address."""
+    if not allowed.anything and not allowed.v6:
+        return
     for hardware in allowed.hardware:
-        sender: Match = (source, _ARP, _is("arp_sha", hardware))
+        yield t.IN_PORT_SEC_ND, (*_icmp6(_SOLICITATION), _is("nd_sll", hardware)), ALLOW
         if allowed.anything:
-            yield table, 90, sender, ALLOW
-        for network in () if allowed.anything else allowed.v4:
-            yield table, 90, (*sender, _is("arp_spa", network)), ALLOW
-    for hardware in (Mac(0), *allowed.hardware):
-        yield table, 90, (source, *_icmp6(_SOLICITATION), _is("nd_sll", hardware)), ALLOW
-        answer: Match = (source, *_icmp6(_ADVERTISEMENT), _is("nd_tll", hardware))
-        if allowed.anything:
-            yield table, 90, answer, ALLOW
-        for network in () if allowed.anything else targets:
-            yield table, 90, (*answer, _is("nd_target", network)), ALLOW
+            yield t.IN_PORT_SEC_ND, (*_icmp6(_ADVERTISEMENT), _is("nd_tll", hardware)), ALLOW
+    for hardware in () if allowed.anything else (Mac(0), *allowed.hardware):
+        for network in _v6(mac, allowed):
+            target = (_is("nd_tll", hardware), _is("nd_target", network))
+            yield t.IN_PORT_SEC_ND, (*_icmp6(_ADVERTISEMENT), *target), ALLOW
 
 
-def _destinations(mac: Mac, allowed: Rights) -> Wanted:
-    """Whom a packet is for."""
-    table, destination = t.OUT_PORT_SEC, _is("eth_dst", mac)
-    yield table, 90, (destination,), ALLOW
+def _destinations(mac: Mac, allowed: Rights) -> Iterator[Match]:
+    """Whose IP packets a MAC may get."""
     if allowed.anything:
         return
-    for kind in (_IP4, _IP6):
-        yield table, 92, (destination, kind), REFUSE
     broadcasts = tuple(Network(network.broadcast) for network in allowed.v4 if network.broadcast is not None)
-    for network in (*allowed.v4, *broadcasts, *_ALL_V4) if allowed.v4 else ():
-        yield table, 95, (destination, _IP4, _is("nw_dst", network)), ALLOW
-    for network in (*_v6(mac, allowed), *_ALL_V6) if allowed.v6 else ():
-        yield table, 95, (destination, _IP6, _is("ipv6_dst", network)), ALLOW
+    for network in (*allowed.v4, *broadcasts):
+        yield _IP4, _is("nw_dst", network)
+    for network in _v6(mac, allowed):
+        yield _IP6, _is("ipv6_dst", network)
 
 
 def _v6(mac: Mac, allowed: Rights) -> tuple[Network, ...]:
@@ -170,4 +198,4 @@ def _icmp6(kind: int) -> Match:
     return _IP6, ("nw_proto", ICMPV6, None), ("icmpv6_type", kind, None)
 
 
-RULES = (port_security, unreadable_elements)
+RULES = (port_security, of_all_ports, unreadable_elements)

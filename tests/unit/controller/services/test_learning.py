@@ -26,7 +26,7 @@ def flows(made: World, *tables: int) -> list[str]:
 
 def test_a_learned_mac_is_found_and_known_at_its_port_only() -> None:
     made = world()
-    made.port("far", "sw0", 4)
+    made.port("far", "sw0", 4, chassis=made.chassis("hv2", "geneve", "127.0.0.2"))
     made.put(sb.FDB(uuid=uuid_of("fdb"), mac="02:00:00:00:00:77", dp_key=1, port_key=1))
     made.put(sb.FDB(uuid=uuid_of("far"), mac="02:00:00:00:00:79", dp_key=1, port_key=4))
     made.put(sb.FDB(uuid=uuid_of("elsewhere"), mac="02:00:00:00:00:78", dp_key=2, port_key=4))
@@ -37,6 +37,15 @@ def test_a_learned_mac_is_found_and_known_at_its_port_only() -> None:
         "=100,eth_src=02:00:00:00:00:77,metadata=1,reg14=1 actions=set_field:0x100/0x100->reg10",
         "=100,eth_dst=02:00:00:00:00:79,metadata=1 actions=set_field:4->reg15",
     ]
+
+
+def test_where_an_instance_that_is_nowhere_was_matters_only_to_those_who_take_the_unknown() -> None:
+    made = world()
+    made.port("nowhere", "sw0", 4)
+    made.put(sb.FDB(uuid=uuid_of("fdb"), mac="02:00:00:00:00:77", dp_key=1, port_key=4))
+    assert flows(made, t.GET_FDB) == []
+    made.group("_MC_unknown", "sw0", 32769, "a")
+    assert len(flows(made, t.GET_FDB)) == 1
 
 
 def test_put_fdb_learns_the_source_behind_the_inport() -> None:

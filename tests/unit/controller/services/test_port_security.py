@@ -10,7 +10,7 @@ from ovine.controller.services.port_security_entries import Mac, Network, Rights
 from ovine.model import sb
 from support.controller_world import World, uuid_of
 
-SECURED = (t.IN_PORT_SEC, t.IN_PORT_SEC_ND, t.OUT_PORT_SEC)
+SECURED = (t.IN_PORT_SEC, t.IN_PORT_SEC_IP, t.IN_PORT_SEC_ND, t.OUT_PORT_SEC, t.OUT_PORT_SEC_IP)
 
 
 def world(*security: str) -> World:
@@ -24,7 +24,9 @@ def world(*security: str) -> World:
 
 
 def count(made: World) -> int:
-    return sum(key[0] in SECURED for key in made.engine.table(FLOWS).rows)
+    """The flows that single ports have."""
+    rows = made.engine.table(FLOWS).rows
+    return sum(key[0] in SECURED and any(name == t.DATAPATH for name, *_ in key[2]) for key in rows)
 
 
 @pytest.mark.parametrize("form", ["10.0.0.{}", "fd00::{}", "10.{}.0.0/16"])
@@ -32,6 +34,10 @@ def test_flows_add_up_with_addresses(form: str) -> None:
     addresses = [form.format(number) for number in range(1, 31)]
     one, two, three = (count(world(" ".join(["02:00:00:00:00:01", *addresses[:n]]))) for n in (10, 20, 30))
     assert three - two == two - one > 0
+
+
+def test_a_port_with_one_mac_and_one_address_costs_seven_flows() -> None:
+    assert count(world("02:00:00:00:00:01 10.0.0.1")) == 7
 
 
 def test_flows_add_up_with_elements() -> None:
@@ -50,7 +56,7 @@ def test_a_change_of_one_port_runs_nothing_for_another() -> None:
     made.engine.run()
     before = count(made)
     made.engine.log = log = []
-    made.change(sb.PortBinding, uuid_of("port", "b"), port_security=("02:00:00:00:00:02",))
+    made.change(sb.PortBinding, uuid_of("port", "b"), port_security=("02:00:00:00:00:02 10.0.0.3 10.0.0.4",))
     made.engine.run()
     assert count(made) != before
     assert uuid_of("port", "b") in str(log)
