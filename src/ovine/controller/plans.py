@@ -2,13 +2,14 @@
 
 A match with an address set or port group is taken apart (`ovine.language.separate`). What is left is compiled here,
 once, and enters itself as a user of each set (`ovine.controller.members`). With one dimension the members' flows act
-by themselves; with several they are the clauses of a conjunction. Dimensions are
+by themselves; with several they are the clauses of a conjunction. A member's flow asks for nothing but the member, so
+that all logical flows of one priority that use the set share it. Dimensions are
 
 - the port group: (datapath, port) of each member on this host; a logical flow is about such ports only if it looks at
   `inport` in ingress, or `outport` in egress,
 - without a port group, the datapaths of a datapath group,
 - each address set,
-- alternatives that the rest leaves, such as a range of ports.
+- what else the match asks for, with its alternatives, such as a range of ports.
 
 That suits nearly all ACLs. Where it does not (names whose meaning differs between the datapaths of a group, negated
 sets, …) there is no plan, and the flow is compiled for each datapath (`ovine.controller.logical`).
@@ -33,7 +34,7 @@ from ovine.controller.environment import ADDRESS_SET_BY_NAME, HostEnvironment, i
 from ovine.controller.flows import FLOWS, Body
 from ovine.controller.members import MEMBERS_IN, USERS, Kind, Role, User, entries_of, with_member
 from ovine.controller.placed import PORT_TAG, LogicalFlowError, concerns, datapaths_of
-from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, Owner, conclusion
+from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, Owner, clause, conclusion
 from ovine.engine import Emit, Index, Reader, query, rule
 from ovine.language import (
     Expr,
@@ -64,8 +65,9 @@ from ovine.openflow import Entry, normalise
 
 MAX_CUBES: Final = 1024
 """A rest with more alternatives than this is left to the compiler of whole matches."""
-MAX_COPIES: Final = 2
-"""So many alternatives beside one dimension are not worth a conjunction."""
+_KIND: Final = frozenset({"eth_type"})
+_NEEDED: Final = dict.fromkeys(("nd_target", "nd_sll", "nd_tll"), _KIND | {"nw_proto", "icmpv6_type"})
+"""What OpenFlow wants to be matched along with a field; for most that is the Ethernet type."""
 HERE: Final = {"ingress": t.INPORT, "egress": t.OUTPORT}
 """The port field whose ports must be on this host, by pipeline."""
 
@@ -277,16 +279,10 @@ def _planned(q: Reader, uuid: Uuid, row: Any, found: Plan) -> Iterator[Emit]:
     metadata: tuple[Entry, ...] = ()
     if found.datapath is not None and not found.groups:
         metadata = ((t.DATAPATH, q.row(sb.DatapathBinding, found.datapath).tunnel_key, None),)
-    number = 0
-    for part in found.parts:
-        few = not dimensions or (len(dimensions) == 1 and len(part.choices) <= MAX_COPIES)
-        alternatives = part.choices if few and part.choices else ((),)
-        for alternative in alternatives:
-            owner = (uuid, found.datapath or NO_UUID, number)
-            base = (*metadata, *part.base, *alternative)
-            target = Target(owner, uuid, table, row.priority, base, body)
-            yield from _part(target, dimensions, () if few else part.choices)
-            number += 1
+    for number, part in enumerate(found.parts):
+        owner = (uuid, found.datapath or NO_UUID, number)
+        target = Target(owner, uuid, table, row.priority, (*metadata, *part.base), body)
+        yield from _part(target, dimensions, part.choices)
 
 
 class Target(NamedTuple):
@@ -299,9 +295,19 @@ class Target(NamedTuple):
     base: tuple[Entry, ...]
     body: Body
 
-    def user(self, kind: Kind, name: str, field: Subfield | None, then: Role | Body) -> User:
-        """The part as user of a set."""
-        return User(kind, name, self.uuid, self.table, self.priority, self.base, field, then)
+    def needed(self, dimension: Dimension) -> tuple[Entry, ...]:
+        """What a flow must match for it to be allowed to match on the field of a dimension."""
+        names = (
+            _NEEDED.get(dimension.field.field.openflow, _KIND)
+            if dimension.kind == "addresses" and dimension.field
+            else ()
+        )
+        return tuple(entry for entry in self.base if entry[0] in names)
+
+    def user(self, dimension: Dimension, name: str, then: Role | Body) -> User:
+        """The part as user of a set. What else it asks for stands elsewhere, so that others can share the flows."""
+        base = self.needed(dimension)
+        return User(dimension.kind, name, self.uuid, self.table, self.priority, base, dimension.field, then)
 
 
 def _places(uuid: Uuid, found: Plan) -> list[Dimension]:
@@ -319,9 +325,12 @@ def _set_dimension(q: Reader, term: SetTerm) -> Iterator[Dimension]:
 
 
 def _part(target: Target, dimensions: list[Dimension], choices: tuple[tuple[Entry, ...], ...]) -> Iterator[Emit]:
-    total = len(dimensions) + bool(choices)
-    if total == 0:
-        yield FLOWS((target.table, target.priority, normalise(target.base)), target.body)
+    shared = {entry for dimension in dimensions for entry in target.needed(dimension)}
+    own = bool(choices) or any(entry not in shared for entry in target.base)
+    total = len(dimensions) + own
+    if not dimensions:
+        for entries in choices or ((),):
+            yield FLOWS((target.table, target.priority, normalise((*target.base, *entries))), target.body)
         return
     if total > 1:
         then = Conclusion(target.table, target.priority, target.base, target.body)
@@ -329,13 +338,13 @@ def _part(target: Target, dimensions: list[Dimension], choices: tuple[tuple[Entr
     for number, dimension in enumerate(dimensions, 1):
         role = Role(target.owner, number, total) if total > 1 else target.body
         for name in dimension.names:
-            yield USERS((target.owner, number, name), target.user(dimension.kind, name, dimension.field, role))
-        user = target.user(dimension.kind, "", dimension.field, role)
+            yield USERS((target.owner, number, name), target.user(dimension, name, role))
+        user = target.user(dimension, "", role)
         for entries in dimension.constants:
             yield with_member(user, *entries)
-    last = target.user("addresses", "", None, Role(target.owner, total, total))
-    for entries in choices:
-        yield with_member(last, *entries)
+    for entries in (choices or ((),)) if own else ():
+        key = (target.table, target.priority, normalise((*target.base, *entries)))
+        yield clause(key, target.owner, total, total)
 
 
 RULES = (planned_flow,)

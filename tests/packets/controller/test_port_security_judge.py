@@ -35,7 +35,9 @@ def judge() -> Iterator[Judge]:
     flows = [as_flow(key, body) for key, body in engine.table(FLOWS).rows.items()]
     secured = (t.IN_PORT_SEC, t.IN_PORT_SEC_IP, t.IN_PORT_SEC_ND, t.OUT_PORT_SEC, t.OUT_PORT_SEC_IP)
     with running_switch() as switch:
-        yield Judge(switch, [flow_text(flow) for flow in flows if flow.table in secured], (t.IN_PORT_SEC, t.OUT_PORT_SEC))
+        yield Judge(
+            switch, [flow_text(flow) for flow in flows if flow.table in secured], (t.IN_PORT_SEC, t.OUT_PORT_SEC)
+        )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"{check.direction}-{check.number}")

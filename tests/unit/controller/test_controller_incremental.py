@@ -71,8 +71,8 @@ def test_a_further_address_runs_itself_and_no_flow_that_names_its_set() -> None:
     world.run()
     rules = {(name.rpartition(".")[2], key) for name, key in world.engine.log}
     assert {key for name, key in rules if name.endswith("flows")} == {("as", "10.0.0.2")}
-    assert not {name for name, _ in rules} & {"logical_flow", "planned_flow", "clause_flow", "plan"}
-    assert len(set(world.flows()) - before) == 2 and before < set(world.flows())
+    assert not {name for name, _ in rules} & {"logical_flow", "planned_flow", "plan"}
+    assert len(set(world.flows()) - before) == 1 and before < set(world.flows()), "one flow for both networks"
 
 
 def test_two_flows_that_say_the_same_are_no_failure_and_the_same_one_holds_whichever_came_first() -> None:

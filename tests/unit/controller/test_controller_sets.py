@@ -54,7 +54,8 @@ def table_of(world: World) -> dict[FlowKey, Body]:
 
 def test_a_set_costs_a_sum_over_all_datapaths() -> None:
     assert len(table_of(cloud(ACL))) == 2 * SWITCHES + ADDRESSES + 1
-    assert len(table_of(cloud(ACL, f"{ACL} && ip4.dst == 10.0.0.0/8"))) == 2 * (2 * SWITCHES + ADDRESSES + 1)
+    more = f"{ACL} && ip4.dst == 10.0.0.0/8"
+    assert len(table_of(cloud(ACL, more))) == 2 * SWITCHES + ADDRESSES + 1 + 2
 
 
 def test_logical_flows_with_the_same_sets_share_their_flows() -> None:
@@ -67,14 +68,14 @@ def test_a_member_more_or_less_is_a_handful_of_flows_and_of_work() -> None:
     world = cloud(ACL, "outport == @pg && ip4", "outport == @pg && ip4 && tcp.dst == 80")
     assert len(changed(world, world.addresses, "pg_ip4", *(f"10.0.0.{n}" for n in range(2, ADDRESSES + 1)))) == 1
     assert len(world.engine.log or ()) < 10
-    assert len(changed(world, world.members, "1_pg", *(f"sw1p{port}" for port in range(2, PORTS + 1)))) == 2
+    assert len(changed(world, world.members, "1_pg", *(f"sw1p{port}" for port in range(2, PORTS + 1)))) == 1
     assert len(world.engine.log or ()) < 30
 
 
 def test_a_port_that_is_bound_is_a_handful_of_flows_and_of_work() -> None:
     world = cloud(ACL, "outport == @pg && ip4 && tcp.dst == 80")
     in_table = [key for key in changed(world, world.interface, "sw3p5", 99) if key.startswith("(68,")]
-    assert len(in_table) == 2
+    assert len(in_table) == 1
     assert not {name.rpartition(".")[2] for name, _ in world.engine.log or ()} & {"logical_flow", "address_flows"}
 
 
@@ -86,7 +87,7 @@ def test_a_switch_more_in_the_datapath_group_touches_no_address() -> None:
 
 def test_a_clause_gives_way_to_a_plain_flow_of_its_priority() -> None:
     world = cloud(ACL)
-    world.flow("all", "egress", 4, 1001, "outport == @pg && ip4", "output;", group=True)
+    world.flow("all", "egress", 4, 1001, "outport == @pg", "output;", group=True)
     bodies = [body for key, body in table_of(world).items() if ("metadata", 1, None) in key[2]]
     assert len(bodies) == 2
     assert not any(isinstance(action, Action) for body in bodies for action in body.actions)
@@ -200,5 +201,5 @@ def test_acls_whose_ranges_have_a_piece_in_common_all_hold() -> None:
     wide = "outport == @pg && ip4 && tcp.dst >= 7001 && tcp.dst <= 7002"
     world = cloud(lone, wide)
     assert world.engine.failures() == []
-    assert len(table_of(world)) == 2 * 2 * SWITCHES, "7001 is a piece of both"
+    assert len(table_of(world)) == 2 * SWITCHES + 2 + 2, "7001 is a piece of both"
     assert world.engine.audit() == []
