@@ -1,8 +1,8 @@
 """The members of sets, one by one: an address of an address set, a port of a port group, a datapath of a flow.
 
 Logical flows that were taken apart (`ovine.controller.plans`) enter themselves as *users* of their sets. One rule
-instance per address, and one per port of a group on this host, makes the OpenFlow flows that this member adds for all
-users of its set. So a set is compiled once for all datapaths, and a member costs its own flows.
+instance per port of a group on this host makes the OpenFlow flows that this member adds for all users of its set;
+`ovine.controller.addresses` does so for addresses. So a set is compiled once for all datapaths.
 
 The keys of ports repeat from datapath to datapath; the flow of a port therefore names its datapath, and stands for
 that dimension too.
@@ -22,7 +22,7 @@ from ovine.controller.placed import PLACED, is_here
 from ovine.controller.sums import CLAUSES, Owner, clause
 from ovine.controller.tables import DATAPATH
 from ovine.engine import Emit, Index, Reader, Relation, rule
-from ovine.language import Subfield, masked_address
+from ovine.language import Subfield
 from ovine.language.layout import fields_in
 from ovine.model import sb
 from ovine.model.base import Uuid
@@ -108,22 +108,6 @@ def first_of_each(emitted: Iterable[Emit]) -> Iterator[Emit]:
         yield emit
 
 
-@rule(over=ADDRESSES, writes=(FLOWS, CLAUSES))
-def address_flows(q: Reader, entry: tuple[str, str]) -> Iterator[Emit]:
-    """What one address of a set adds."""
-    yield from first_of_each(_of_address(q, entry))
-
-
-def _of_address(q: Reader, entry: tuple[str, str]) -> Iterator[Emit]:
-    name, address = entry
-    for key in q.find(USERS_OF_SET, ("addresses", name)):
-        user = q.value(USERS, key)
-        if user is not None and user.field is not None:
-            found = masked_address(address, user.field)
-            if found is not None:
-                yield with_member(user, *entries_of(user.field, *found))
-
-
 @rule(over=sb.PortBinding, writes=(MEMBERS,))
 def group_members(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """The port groups of a port that is here. The part of a group in a datapath is named KEY_NAME, if it is cut so."""
@@ -167,4 +151,4 @@ def datapath_flows(q: Reader, uuid: Uuid, datapath_key: int) -> Iterator[Emit]:
             yield with_member(user, (DATAPATH, datapath_key, None))
 
 
-RULES = (address_flows, group_members, port_flows)
+RULES = (group_members, port_flows)

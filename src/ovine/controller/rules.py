@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ovine.controller import (
+    addresses,
     bfd,
     chassis,
     chassis_macs,
@@ -57,6 +58,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *placed.RULES,
     *plans.RULES,
     *members.RULES,
+    *addresses.RULES,
     *logical.RULES,
     *sums.RULES,
     *demands.RULES,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Address, ip_network
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ovine.controller.addresses import CHILDREN, FULL, cover
 from ovine.controller.flows import FLOWS, Body, FlowKey
 from ovine.language import Conjunction, FlowMatch, Packet, StaticEnvironment, evaluate, flows_match, parse_match
 from ovine.language.layout import FIELDS
@@ -29,7 +32,7 @@ def cloud(*matches: str) -> World:
         for port in (1, 2):
             world.interface(f"{name}p{port}", 10 * number + port)
         world.members(f"{number}_pg", *(f"{name}p{port}" for port in range(1, PORTS)))
-    world.addresses("pg_ip4", *(f"10.0.0.{n}" for n in range(1, ADDRESSES + 1)))
+    world.addresses("pg_ip4", *(f"10.0.{n}.1" for n in range(1, ADDRESSES + 1)))
     world.datapath_group("all", *names)
     for match in matches:
         world.flow("all", "egress", 4, 1001, match, "next;", group=True)
@@ -66,7 +69,7 @@ def test_logical_flows_with_the_same_sets_share_their_flows() -> None:
 
 def test_a_member_more_or_less_is_a_handful_of_flows_and_of_work() -> None:
     world = cloud(ACL, "outport == @pg && ip4", "outport == @pg && ip4 && tcp.dst == 80")
-    assert len(changed(world, world.addresses, "pg_ip4", *(f"10.0.0.{n}" for n in range(2, ADDRESSES + 1)))) == 1
+    assert len(changed(world, world.addresses, "pg_ip4", *(f"10.0.{n}.1" for n in range(2, ADDRESSES + 1)))) == 1
     assert len(world.engine.log or ()) < 10
     assert len(changed(world, world.members, "1_pg", *(f"sw1p{port}" for port in range(2, PORTS + 1)))) == 1
     assert len(world.engine.log or ()) < 30
@@ -100,6 +103,51 @@ def test_an_action_that_cannot_be_carried_out_is_said_once_for_all_datapaths() -
     (error,) = world.failures()
     assert str(uuid) in error and "'igmp'" in error
     assert table_of(world) == {}
+
+
+# --- addresses side by side -------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, FULL))
+def test_a_block_is_covered_exactly_by_prefixes_that_do_not_overlap(present: int) -> None:
+    found = [child for first, bits in cover(present) for child in range(first, first + (CHILDREN >> bits))]
+    assert found == [child for child in range(CHILDREN) if present >> child & 1]
+
+
+def prefixes(world: World, field: str) -> list[str]:
+    found = []
+    for _, _, match in table_of(world):
+        for name, value, mask in match:
+            if name == field:
+                found.append(str(ip_network((value, mask.bit_count() if mask is not None else 32))))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("count", [16, 256, 4096])
+def test_a_full_block_is_one_flow_and_a_hole_in_it_costs_few(count: int) -> None:
+    everything = [str(IPv4Address(0x0A000000 + n)) for n in range(count)]
+    world = cloud(ACL)
+    world.addresses("pg_ip4", *everything)
+    assert prefixes(world, "ip_src") == [f"10.0.0.0/{32 - count.bit_length() + 1}"]
+    assert len(changed(world, world.addresses, "pg_ip4", *everything[1:])) == count.bit_length()
+    assert len(world.engine.log or ()) < 100
+    assert world.engine.audit() == []
+
+
+def test_blocks_do_not_grow_beyond_what_is_kept_together() -> None:
+    world = cloud(ACL)
+    world.addresses("pg_ip4", *(str(IPv4Address(0x0A000000 + n)) for n in range(2 * 4096)))
+    assert prefixes(world, "ip_src") == ["10.0.0.0/20", "10.0.16.0/20"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), unique=True), min_size=1, max_size=4))
+def test_whatever_comes_and_goes_the_prefixes_have_the_addresses_of_the_set(history: list[list[int]]) -> None:
+    world = cloud(ACL)
+    for present in history:
+        world.addresses("pg_ip4", *(str(IPv4Address(0x0A0000F0 + n)) for n in present))
+        covered = [int(each) - 0x0A0000F0 for text in prefixes(world, "ip_src") for each in ip_network(text)]
+        assert sorted(covered) == sorted(present)
 
 
 # --- against the evaluator --------------------------------------------------------------------------------------------
