@@ -17,7 +17,8 @@ from ovine import openflow as of
 from ovine.controller import action_choice, action_ecmp, action_lb, action_nat
 from ovine.controller import tables as t
 from ovine.controller.action_scope import Encoded, Encoder, Place, Scope, call, copy, flag_result
-from ovine.controller.environment import port_key
+from ovine.controller.environment import datapath_key, port_key
+from ovine.controller.flows import cookie_of
 from ovine.controller.services import Opcode, UnsupportedAction, Userdata, services
 from ovine.controller.services.userdata import Block
 from ovine.language import actions as act
@@ -113,6 +114,15 @@ def _check_pkt_larger(action: act.CheckPktLarger, scope: Scope) -> Encoded:
 def _set_queue(action: act.SetQueue, scope: Scope) -> Encoded:
     del scope
     return (of.SetQueue(action.queue),)
+
+
+def _sample(action: act.Sample, scope: Scope) -> Encoded:
+    """The observation domain has the datapath's key in its lower 24 bits."""
+    if isinstance(action.point, Subfield):
+        raise UnsupportedAction("the action 'sample' with a field as its point is not supported")
+    point = cookie_of(scope.flow) if action.point is None else action.point
+    domain = action.domain << 24 | datapath_key(scope.q, scope.datapath)
+    return (of.Sample(action.probability, action.collector_set, domain, point),)
 
 
 def _reads(field: str, bits: int) -> Encoder:
@@ -250,6 +260,10 @@ def _learn(opcode: Opcode) -> Encoder:
     return encoder
 
 
+def _bind_vport(action: act.BindVport, scope: Scope) -> Encoded:
+    return call(((action.parent, t.INPORT),), _service(Opcode.BIND_VPORT)(action, scope))
+
+
 def _maker(opcode: Opcode) -> Encoder:
     """A block for a new packet: the block travels as OpenFlow actions, to be run on what the controller makes.
 
@@ -305,6 +319,7 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.DecTtl: _dec_ttl,
     act.CheckPktLarger: _check_pkt_larger,
     act.SetQueue: _set_queue,
+    act.Sample: _sample,
     act.CtNext: _ct_next,
     act.CtClear: _ct_clear,
     act.CtCommit: _ct_commit,
@@ -345,7 +360,7 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.HandleDhcpv6Reply: _for_nobody,
     act.HandleSvcCheck: _for_nobody,
     act.HandleBfdMsg: _service(Opcode.HANDLE_BFD_MSG),
-    act.BindVport: _service(Opcode.BIND_VPORT),
+    act.BindVport: _bind_vport,
     act.Log: _service(Opcode.LOG),
 }
 

@@ -173,9 +173,10 @@ def _static_parts(rest: Expr) -> tuple[Part, ...] | None:
 
 
 def _names_ports(actions: Iterable[Any]) -> bool:
-    """Whether actions name a port, whose key depends on the datapath."""
+    """Whether actions name a port or tell the datapath, whose keys depend on the datapath."""
     return any(
-        (isinstance(action, act.Set) and isinstance(action.value, str) and action.value != "")
+        isinstance(action, act.Sample)
+        or (isinstance(action, act.Set) and isinstance(action.value, str) and action.value != "")
         or _names_ports(getattr(action, "actions", ()))
         for action in actions
     )

@@ -25,6 +25,7 @@ from ovine.controller.services import (
     ra,
     ra_periodic,
     refusals,
+    virtual_ports,
 )
 from ovine.controller.services.timed import TimedServices
 from ovine.controller.services.waiting import Waiting
@@ -41,6 +42,7 @@ SERVICES: tuple[Service, ...] = (
     ra.SERVICE,
     acl_log.SERVICE,
     bfd.SERVICE,
+    virtual_ports.SERVICE,
 )
 RULES: tuple[Rule, ...] = (
     *port_security.RULES,
