@@ -8,8 +8,9 @@ Two kinds of links are missing, since packets do not take them here. Ports of a 
 chassis only. A distributed gateway port with `always-redirect` leads out of its router on the chassis of its group
 only: elsewhere packets go into a tunnel instead.
 
-What is reached is found by one search from all seeds together, whenever a link or a seed changes: its cost is that of
-the datapaths of this host and their links. Datapaths without links take no part in it.
+What is reached is found by one search, whenever a link changes: its cost is that of the datapaths of this host and
+their links. It begins one step from the seeds, so that a further network of a router that is here already changes
+nothing in it; datapaths without links take no part at all.
 
 Tests: tests/unit/controller/test_controller_reach.py, tests/cases/controller/patch.txt.
 """
@@ -48,7 +49,8 @@ LINKS_TO_PEER: Index[Link] = Index(LINKS, lambda link: (link.peer,), "links by p
 STEPS: Relation[tuple[Step, Uuid], Step] = Relation("step to the next datapath")
 STEPS_FROM: Index[Step] = Index(STEPS, lambda step: (step.source,), "steps by source")
 SEEDS: Relation[Uuid, bool] = Relation("datapath of a port that is or may be bound here")
-LINKED_SEEDS: Relation[Uuid, bool] = Relation("seed with links")
+BESIDE_SEEDS: Relation[Uuid, bool] = Relation("datapath one step from a seed")
+REACHED: Relation[Uuid, bool] = Relation("datapath that a seed reaches")
 
 PATCHES_BY_NAME: Final = Index(
     sb.PortBinding,
@@ -117,20 +119,18 @@ def standby_seeds(q: Reader, group: Uuid) -> Iterator[Emit]:
             yield SEEDS(q.row(sb.PortBinding, uuid).datapath, True)
 
 
-@rule(over=SEEDS, writes=(LOCAL_DATAPATHS, LINKED_SEEDS))
+@rule(over=SEEDS, writes=(LOCAL_DATAPATHS, BESIDE_SEEDS))
 def local_seeds(q: Reader, datapath: Uuid) -> Iterator[Emit]:
-    """Seeds are local."""
-    row = q.get(sb.DatapathBinding, datapath)
-    if row is not None:
-        yield LOCAL_DATAPATHS(datapath, row.tunnel_key)
-    if q.find(STEPS_FROM, datapath):
-        yield LINKED_SEEDS(datapath, True)
+    """Seeds are local, and what is beside them is where the search begins."""
+    yield from _local(q, datapath)
+    for step, _ in q.find(STEPS_FROM, datapath):
+        yield BESIDE_SEEDS(step.target, True)
 
 
-@rule(writes=(LOCAL_DATAPATHS,))
-def reached(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
+@rule(writes=(REACHED,))
+def search(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     """Everything that can be reached from a seed."""
-    found = dict.fromkeys(q.keys(LINKED_SEEDS))
+    found = dict.fromkeys(q.keys(BESIDE_SEEDS))
     waiting = list(found)
     while waiting:
         for (_, target), _ in q.find(STEPS_FROM, waiting.pop()):
@@ -138,9 +138,19 @@ def reached(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
                 found[target] = None
                 waiting.append(target)
     for datapath in found:
-        row = q.get(sb.DatapathBinding, datapath)
-        if row is not None:
-            yield LOCAL_DATAPATHS(datapath, row.tunnel_key)
+        yield REACHED(datapath, True)
 
 
-RULES = (links, steps, seeds, standby_seeds, local_seeds, reached)
+@rule(over=REACHED, writes=(LOCAL_DATAPATHS,))
+def local_reached(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    """What is reached is local."""
+    yield from _local(q, datapath)
+
+
+def _local(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    row = q.get(sb.DatapathBinding, datapath)
+    if row is not None:
+        yield LOCAL_DATAPATHS(datapath, row.tunnel_key)
+
+
+RULES = (links, steps, seeds, standby_seeds, local_seeds, search, local_reached)
