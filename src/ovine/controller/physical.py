@@ -59,6 +59,8 @@ BOUND_TYPES: Final = frozenset({"", "l3gateway", "l2gateway"})
 """Port types that are elsewhere if they are not here."""
 ALWAYS_AWAY: Final = frozenset({"external", "virtual"})
 """Port types that are never behind an OpenFlow port of their own, also on the chassis that they are bound to."""
+NO_PORT: Final = 0xFFFF
+"""OFPP_NONE of OpenFlow 1.0, in which ingress ports have 16 bits."""
 PROVIDER_TYPES: Final = frozenset({"localnet", "l2gateway"})
 """Port types behind a patch port to a provider bridge."""
 
@@ -228,9 +230,11 @@ def fixed_flows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     yield flow(LOCAL_OUTPUT, 0, (), ())
     forget = tuple(SetField(f"reg{n}", 0) for n in range(10))
     yield flow(CHECK_LOOPBACK, 0, (), (*forget, Resubmit(table=LOG_EGRESS)))
-    # OpenFlow never outputs to a packet's own ingress port, so flags.loopback hides it for a moment.
+    # OpenFlow never outputs to a packet's own ingress port, so flags.loopback hides it for a moment. With a port that
+    # is not there, such as 0, a packet of the controller's would not come back from connection tracking: without one,
+    # it does.
     out = Resubmit(table=LOGICAL_TO_PHYSICAL)
-    hidden = (Push("in_port", 0, 16), SetField("in_port", 0), out, Pop("in_port", 0, 16))
+    hidden = (Push("in_port", 0, 16), SetField("in_port", NO_PORT), out, Pop("in_port", 0, 16))
     yield flow(SAVE_INPORT, 100, (bit(FLAGS, LOOPBACK),), hidden)
     yield flow(SAVE_INPORT, 0, (), (out,))
     yield flow(LOGICAL_TO_PHYSICAL, 0, (), ())

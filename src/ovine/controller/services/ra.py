@@ -27,8 +27,8 @@ _SOLICITATION, _ADVERTISEMENT = 133, 134
 _HOP_LIMIT: Final = 255
 _LIFETIME: Final = 0xFFFF
 _FOR_EVER: Final = 0xFFFFFFFF
-_MODES: Final = {"slaac": 0, "dhcpv6_stateless": 0x40, "dhcpv6_stateful": 0xC0}
-"""The flags M and O: addresses, and other configuration, by DHCPv6."""
+_MODES: Final = {"slaac": 0, "dhcpv6_stateless": 0x40, "dhcpv6_stateful": 0x80}
+"""The flags M and O: addresses, which brings along the rest, or only the rest, by DHCPv6 (RFC 4861 §4.2)."""
 _PREFERENCES: Final = {"HIGH": 0x08, "MEDIUM": 0, "LOW": 0x18}
 _FLAGS: Final = {"addr_mode": _MODES, "router_preference": _PREFERENCES}
 _ON_LINK, _AUTONOMOUS = 0x80, 0x40

@@ -40,7 +40,7 @@ def advertised(arguments: str) -> tuple[bytes, list[bytes]]:
 
 @pytest.mark.parametrize(
     ("mode", "flags", "prefix_flags"),
-    [("slaac", 0, 0xC0), ("dhcpv6_stateless", 0x40, 0xC0), ("dhcpv6_stateful", 0xC0, 0x80)],
+    [("slaac", 0, 0xC0), ("dhcpv6_stateless", 0x40, 0xC0), ("dhcpv6_stateful", 0x80, 0x80)],
 )
 def test_the_mode_says_where_addresses_come_from(mode: str, flags: int, prefix_flags: int) -> None:
     fixed, options = advertised(f'addr_mode = "{mode}", slla = 02:00:00:00:00:fe, prefix = fd00::/64')
