@@ -143,7 +143,7 @@ def run(lab: Lab, command: Command) -> tuple[str, str]:
         text=True,
         timeout=120,
     )
-    output = done.stdout
+    output = done.stdout.replace(str(lab.spec.directory), "/run/ovn")
     if done.returncode:
         return output, f"{command.line}: status {done.returncode}: {done.stderr.strip()}"
     missing = [word for word in command.must_say if word not in output]
