@@ -104,6 +104,7 @@ def test_bfd_comes_up_with_the_other_controller(lab: Lab) -> None:
 def test_the_first_packet_waits_for_a_neighbour_that_has_to_be_asked_for(lab: Lab) -> None:
     instance(lab, 1, "9", known=False)
     sender = instance(lab, 2, "9")
+    sender.wait_reaches("10.0.1.1")
     found = sender.run("ping", "-c", "1", "-W", "3", "10.0.1.9")
     assert " 0% packet loss" in found.stdout
     assert "arp: " in lab.ask("h1-controller", "ovine/services")
