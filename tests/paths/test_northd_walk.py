@@ -1,8 +1,6 @@
 """Random northbound histories: what northd derives step by step is what it would derive at once, and no more is done.
 
-A walk is a list of commands as of `support.northd`. At every step the incremental state must equal a recompute. At the
-end, an engine that saw every step and one that saw only the last state must agree, but for the tunnel keys, which
-depend on the order of events by design; they are made equal by seeding the second with those of the first.
+`support.northd_walk` says what is checked. Routers have a walk of their own, test_router_walk.py.
 """
 
 from __future__ import annotations
@@ -12,13 +10,11 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ovine import northd
 from ovine.engine import Engine
-from ovine.language import parse_actions, parse_match
 from ovine.model import nb
-from ovine.northd import datapaths, ports
-from ovine.northd.flows import FLOWS, Scope
+from ovine.northd.flows import FLOWS
 from support.northd import Northbound
+from support.northd_walk import doing_it_again_does_nothing, walk
 
 SWITCHES = ("s1", "s2", "s3")
 PORTS = ("p1", "p2", "p3", "p4")
@@ -112,13 +108,6 @@ COMMANDS = st.one_of(
 )
 
 
-def seeded_like(other: Engine) -> Engine:
-    engine = northd.new_engine()
-    for sticky in (datapaths.KEYS, ports.KEYS):
-        engine.seed(sticky, dict(other.rows(sticky)))
-    return engine
-
-
 def apply(northbound: Northbound, command: str) -> bool:
     """Applies a command if it makes sense: a port's switch must exist, and a port is in one switch only."""
     words = command.split()
@@ -141,32 +130,7 @@ def apply(northbound: Northbound, command: str) -> bool:
 def test_step_by_step_equals_at_once_and_a_recompute(commands: list[str]) -> None:
     northbound = Northbound()
     northbound.apply("switch s1\nswitch s2")
-    stepwise = northd.new_engine()
-    for command in commands:
-        apply(northbound, command)
-        northbound.feed(stepwise)
-        assert stepwise.audit() == [], command
-    northbound.feed(stepwise)
-    stepwise.run()
-    at_once = seeded_like(stepwise)
-    northbound.feed(at_once)
-    at_once.run()
-    assert stepwise.differences(at_once) == []
-    assert [f.error for f in stepwise.failures()] == [f.error for f in at_once.failures()]
-    check_invariants(stepwise)
-
-
-def check_invariants(engine: Engine) -> None:
-    """What holds in every state: flows can be read, refer to what is there, and groups have at least two members."""
-    for (place, *_), row in engine.rows(FLOWS).items():
-        parse_match(row.match)
-        parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
-        assert (row.logical_datapath is None) != (row.logical_dp_group is None)
-        assert isinstance(place, Scope) or place in engine.rows(northd.flows.DATAPATHS)
-    for scope, group in engine.rows(northd.flows.DP_GROUPS).items():
-        assert len(group.datapaths) > 1, scope
-    check_acls(engine)
-    assert not any("rules disagree" in failure.error for failure in engine.failures())
+    check_acls(walk(northbound, commands, apply))
 
 
 def check_acls(engine: Engine) -> None:
@@ -190,14 +154,4 @@ def test_doing_it_again_does_nothing(commands: list[str]) -> None:
     northbound.apply("switch s1")
     for command in commands:
         apply(northbound, command)
-    engine = northd.new_engine()
-    northbound.feed(engine)
-    engine.run()
-    for relation in northd.WATCHED:
-        engine.take(relation)
-    engine.log = []
-    for (table, key), row in northbound.rows.items():
-        engine.feed(table, key, row)
-    engine.run()
-    assert engine.log == []
-    assert all(engine.take(relation) == [] for relation in northd.WATCHED)
+    doing_it_again_does_nothing(northbound)

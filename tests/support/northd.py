@@ -275,13 +275,17 @@ class Northbound:
         self.put(msgspec.structs.replace(having, nat=tuple(key for key in having.nat if (nb.NAT, key) in self.rows)))
 
     def _unrouter(self, name: str) -> None:
-        """Deletes a router with its ports and NAT rules (references from switch ports are by name, and stay)."""
+        """Deletes a router with all that it has (references from switch ports are by name, and stay)."""
         row = self.rows.pop((nb.LogicalRouter, row_uuid(f"router {name}")), None)
         if isinstance(row, nb.LogicalRouter):
             for key in row.ports:
                 self.rows.pop((nb.LogicalRouterPort, key), None)
             for key in row.nat:
                 self.rows.pop((nb.NAT, key), None)
+            for key in row.static_routes:
+                self.rows.pop((nb.LogicalRouterStaticRoute, key), None)
+            for key in row.policies:
+                self.rows.pop((nb.LogicalRouterPolicy, key), None)
 
     def _unrport(self, name: str) -> None:
         """Deletes a router port."""
