@@ -36,7 +36,7 @@ def lab() -> Iterator[Lab]:
         for number in (1, 2):
             _router(made, number)
         for row in made.nbctl("--bare", "--columns=_uuid", "list", "bfd").split():
-            made.nbctl("set", "bfd", row, "min_tx=200", "min_rx=200", "detect_mult=3")
+            made.nbctl("set", "bfd", row, "min_tx=500", "min_rx=500", "detect_mult=8")
         made.nbctl("lb-add", "lb", "10.0.1.100:80", "10.0.1.5:8080", "tcp")
         made.nbctl("ls-lb-add", "in1", "lb")
         made.sync()
@@ -98,12 +98,19 @@ def status(lab: Lab, port: str) -> str:
 
 
 def test_bfd_comes_up_with_the_other_controller(lab: Lab) -> None:
+    watched(lab)
+
+
+def watched(lab: Lab) -> None:
+    """Both ends are up, and what northd makes of that is in the switches."""
     until("both ends are up", lambda: (status(lab, "j1"), status(lab, "j2")) == ("up", "up"))
+    lab.sync()
 
 
 def test_the_first_packet_waits_for_a_neighbour_that_has_to_be_asked_for(lab: Lab) -> None:
     instance(lab, 1, "9", known=False)
     sender = instance(lab, 2, "9")
+    watched(lab)
     sender.wait_reaches("10.0.1.1")
     found = sender.run("ping", "-c", "1", "-W", "3", "10.0.1.9")
     assert " 0% packet loss" in found.stdout
