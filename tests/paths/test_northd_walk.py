@@ -41,6 +41,8 @@ def port_command(draw: st.DrawFn) -> str:
         "dhcpv6=d6",
         f"options:requested-tnl-key={draw(st.sampled_from(('1', '5', 'x')))}",
         "options:hostname=h",
+        "options:mcast_flood=true",
+        "options:mcast_flood_reports=true",
     )
     words += draw(st.lists(st.sampled_from(optional), unique_by=lambda word: word.partition("=")[0], max_size=3))
     return " ".join(words)
@@ -93,6 +95,14 @@ COMMANDS = st.one_of(
             "copp s1,s2 dns=m reject=m dhcpv4-opts=none",
             "copp s2 dns=m",
             "copp - nonsense=m",
+            "switch s1 mcast_snoop=true",
+            "switch s2 mcast_snoop=true mcast_flood_unregistered=true mcast_table_size=0",
+            "heard s1 239.1.1.1 h1 p1 p2",
+            "heard s1 239.1.1.1 h2 p3",
+            "heard s1 mrouters h1 p2",
+            "heard s1 mrouters h1",
+            "heard s2 ff0a::1 h1 p1",
+            "heard s2 224.0.0.5 h1 p1",
             "dns s2 a=10.0.0.1 b=10.0.0.2",
             "dns -",
             "router r",

@@ -12,6 +12,8 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 icmp6 3/0 about ip6 fd00::2>fd00::9 ttl 1 udp 7001>7000
     02:00:00:00:00:01>33:33:00:00:00:02 ip6 fe80::ff:fe00:1>ff02::2 rs 02:00:00:00:00:01
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 ttl 255 udp 49152>3784 bfd up mine 1 yours 2
+    02:00:00:00:00:01>01:00:5e:00:00:16 ip 10.0.0.1>224.0.0.22 ttl 1 igmp3 join 239.1.1.1
+    02:00:00:00:00:01>33:33:00:00:00:01 ip6 fe80::1>ff0a::1 ttl 1 mld1 report ff0a::1
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
 
 TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. `ttl` is the hop limit in IPv6,
@@ -45,6 +47,7 @@ from support.frame_words import (
     mac_text,
 )
 from support.frames_said import bfd_discriminator, describe
+from support.multicast_frames import IGMP, igmp, mld
 
 __all__ = ["bfd_discriminator", "build", "describe", "ip_bytes", "mac_bytes", "mac_text"]
 
@@ -140,6 +143,8 @@ def _transport4(words: list[str], src: bytes, dst: bytes, size: int = 0) -> tupl
             return 132, _sctp(ports, chunk)
         case ["proto", number]:
             return int(number), DATA
+        case ["igmp" | "igmp1" | "igmp2" | "igmp3", *_]:
+            return IGMP, igmp(words)
         case ["icmp", "echo" | "reply" as kind]:
             return 1, _icmp(struct.pack("!BBHHH", 8 if kind == "echo" else 0, 0, 0, 7, 1) + _padded(8, size))
         case ["icmp", kind, "mtu", mtu, "about", *inner]:
@@ -226,6 +231,8 @@ def _transport6(words: list[str], src: bytes, dst: bytes, size: int = 0) -> tupl
             body = struct.pack("!BBHI", *_kind(kind), 0, int(mtu)) + _about6(inner, src, dst)
         case ["icmp6", kind, "about", *inner]:
             body = struct.pack("!BBHI", *_kind(kind), 0, 0) + _about6(inner, src, dst)
+        case ["mld" | "mld1" | "mld2", *_]:
+            body = mld(words)
         case ["rs", *link]:
             body = b"\x85" + bytes(7) + _link_option(1, link)
         case ["ns", target, *link]:

@@ -17,6 +17,7 @@ from support.frame_words import (
     ip_text,
     mac_text,
 )
+from support.multicast_frames import IGMP, say_igmp, say_mld
 
 
 def describe(frame: bytes) -> str:
@@ -49,6 +50,8 @@ def _say_ip(raw: bytes) -> str:
         return f"{words} udp {_say_ports(body)} {_say_dhcp4(body[8:])}"
     error = raw[9] == 1 and body[0] not in (0, 8)
     words += _say_header(raw[8], 0 if error else total, raw[1] >> 2) + (" first" if fragment & 0x2000 else "")
+    if raw[9] == IGMP:
+        return f"{words} {say_igmp(body)}"
     if raw[9] == 1:
         return f"{words} icmp {_say_icmp(body, {8: 'echo', 0: 'reply'}, (3, 4))}"
     return f"{words} {_say_connection(raw[9], body)}"
@@ -120,6 +123,8 @@ def _say_option4(code: int, value: bytes) -> str:
 def _say_ip6(raw: bytes) -> str:
     size = struct.unpack("!H", raw[4:6])[0]
     body = raw[40 : 40 + size]
+    if raw[6] == 0:  # hop-by-hop options, such as the router alert
+        raw, body = raw[:6] + body[:1] + raw[7:], body[8 * (body[1] + 1) :]
     words = f"ip6 {ip_text(raw[8:24])}>{ip_text(raw[24:40])}"
     if raw[6] == 17 and set(struct.unpack("!HH", body[:4])) & {546, 547}:
         return f"{words} udp {_say_ports(body)} {_say_dhcp6(body[8:])}"
@@ -127,6 +132,8 @@ def _say_ip6(raw: bytes) -> str:
     words += _say_header(raw[7], 0 if error else 40 + size, int.from_bytes(raw[:2]) >> 6 & 63)
     if raw[6] == 58 and body[0] in _DISCOVERY:
         return f"{words} {_DISCOVERY[body[0]](body)}"
+    if raw[6] == 58 and body[0] in (130, 131, 132, 143):
+        return f"{words} {say_mld(body)}"
     if raw[6] == 58:
         return f"{words} icmp6 {_say_icmp(body, {128: 'echo', 129: 'reply'}, (2, 0))}"
     return f"{words} {_say_connection(raw[6], body)}"

@@ -27,6 +27,7 @@
     global ignore_lsp_down=false
     host h1 nb_cfg=3
     bind p1 h1
+    heard s1 239.1.1.1 h1 p1 p2
     delete p1
 
 A port of a switch is attached to a router port by type=router addresses=router options:router-port=r1-s1; two router
@@ -383,6 +384,20 @@ class Northbound:
     def _bind(self, port: str, host: str = "", up: str = "true") -> None:
         chassis = row_uuid(f"host {host}") if host else None
         self.put(sb.PortBinding(uuid=row_uuid(f"binding {port}"), logical_port=port, chassis=chassis, up=up == "true"))
+
+    def _heard(self, switch: str, address: str, host: str, *ports: str) -> None:
+        """What a host heard of who wants an address; without ports it forgets."""
+        datapath, key = row_uuid(f"datapath {switch}"), row_uuid(f"heard {switch} {address} {host}")
+        ids = StrMap({"logical-switch": row_uuid(switch), "name": switch})
+        self.put(sb.DatapathBinding(uuid=datapath, external_ids=ids))
+        for port in ports:
+            if (sb.PortBinding, row_uuid(f"binding {port}")) not in self.rows:
+                self.put(sb.PortBinding(uuid=row_uuid(f"binding {port}"), logical_port=port))
+        members = tuple(sorted(row_uuid(f"binding {port}") for port in ports))
+        chassis = row_uuid(f"host {host}")
+        self.put(sb.IGMPGroup(uuid=key, address=address, datapath=datapath, chassis=chassis, ports=members))
+        if not ports:
+            del self.rows[sb.IGMPGroup, key]
 
     def _delete(self, name: str) -> None:
         """Deletes a port (as a server does: references go with it), or a switch with its ports."""

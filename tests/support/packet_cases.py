@@ -59,9 +59,9 @@ SILENT = {"ipv6/conf/all/disable_ipv6": "1"}
 """Keeps a namespace's kernel from taking part; what it said before that is `CHATTER`."""
 UNASKED = re.compile(
     r" arp request [0-9a-f:]+/([0-9.]+)>00:00:00:00:00:00/\1$| bfd |>ff02::1 ra "
-    r"|>33:33:00:00:00:01 ip6 ([0-9a-f:]+)>ff02::1 na [a2]0 \2 |>ff:ff:ff:ff:ff:ff type 0x8035$"
+    r"|>33:33:00:00:00:01 ip6 ([0-9a-f:]+)>ff02::1 na [a2]0 \2 |>ff:ff:ff:ff:ff:ff type 0x8035$| query$"
 )
-"""What a controller may say at any time: announcements of addresses and prefixes, and BFD."""
+"""What a controller may say at any time: announcements of addresses and prefixes, BFD, and who wants multicast."""
 CHATTER = re.compile(r">ff02::(16|2) |ip6 ::>")
 
 

@@ -45,6 +45,7 @@ from ovine.northd import (
     router_bindings,
     routing,
     sets,
+    snooping,
     switching,
 )
 from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
@@ -62,6 +63,7 @@ SHARED = (
     *dns.SHARED,
     *qos.SHARED,
     *routing.SHARED,
+    *snooping.SHARED,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -134,12 +136,20 @@ RULES: tuple[Rule, ...] = (
     acl.written,
     acl.acl_flow,
     acl.untracked_port,
+    snooping.scopes,
+    snooping.ip_multicast,
+    snooping.flooded_port,
+    snooping.reported_port,
+    snooping.special_groups,
+    snooping.wanted,
+    snooping.address,
     meters.meter,
     config.global_row,
     config.hosts_reached,
     rbac.host_role,
     learned.stale_mac_binding,
     learned.stale_fdb,
+    learned.stale_group,
     *gaps.RULES,
 )
 
@@ -157,6 +167,7 @@ TARGETS: tuple[Target[Any], ...] = (
     *meters.TARGETS,
     *dhcp.TARGETS,
     dns.TARGET,
+    snooping.TARGET,
     *rbac.TARGETS,
     *routing.TARGETS,
     *leftovers.TARGETS,
@@ -189,11 +200,20 @@ def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], .
     }
     bindings = southbound.rows(sb.PortBinding).values()
     sessions = {(row.logical_port, row.dst_ip): row for row in southbound.rows(sb.BFD).values()}
+    groups = southbound.rows(sb.MulticastGroup).values()
     return (
         (datapaths.KEYS, {owner: datapath_rows[uuid].tunnel_key for uuid, owner in owners.items()}),
         (bfd.SOURCE_PORTS, {name: row.src_port for name, row in sessions.items()}),
         (bfd.DISCRIMINATORS, {name: row.disc for name, row in sessions.items()}),
         (ports.KEYS, {(owners[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in owners}),
+        (
+            snooping.KEYS,
+            {
+                (owners[r.datapath], r.name): r.tunnel_key
+                for r in groups
+                if r.datapath in owners and snooping.canonical(r.name) is not None
+            },
+        ),
     )
 
 

@@ -71,12 +71,6 @@ GAPS = (
         "forwarding groups are not compiled yet; their addresses do not answer",
     ),
     Gap(
-        "multicast_snooping",
-        _SWITCH,
-        lambda row: row.other_config.get("mcast_snoop", "").lower() == "true",
-        "multicast snooping is not compiled yet; multicast is flooded",
-    ),
-    Gap(
         "port_qos",
         _PORT,
         lambda row: any(name in row.options for name in ("qos_min_rate", "qos_max_rate", "qos_burst")),

@@ -43,6 +43,7 @@ SB_INPUTS: tuple[type[Row], ...] = (
     sb.PortBinding,
     sb.MACBinding,
     sb.FDB,
+    sb.IGMPGroup,
     sb.BFD,
 )
 

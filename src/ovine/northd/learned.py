@@ -17,6 +17,7 @@ from ovine.model.base import Row, Uuid
 from ovine.northd.arp_nd import is_book
 from ovine.northd.flows import DATAPATHS, datapath_ref
 from ovine.northd.ports import PORT_BINDINGS, PORTS
+from ovine.northd.snooping import snoops
 from ovine.northd.switching import KNOWN_AT
 
 STALE: Relation[tuple[type[Row], Uuid], bool] = Relation("stale learned rows")
@@ -49,6 +50,15 @@ def stale_fdb(q: Reader, key: Uuid) -> Iterator[Emit]:
     row = q.row(sb.FDB, key)
     if q.get(KNOWN_AT, (row.dp_key, row.mac)) is None and not _learned(q, row):
         yield STALE((sb.FDB, key), True)
+
+
+@rule(over=sb.IGMPGroup, writes=(STALE,))
+def stale_group(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """What a host that is gone, or about a switch that is gone or does not snoop, has left."""
+    row = q.row(sb.IGMPGroup, key)
+    actual = q.get(sb.DatapathBinding, row.datapath) if row.datapath is not None else None
+    if row.chassis is None or actual is None or not snoops(q, _owner(actual)):
+        yield STALE((sb.IGMPGroup, key), True)
 
 
 def _learned(q: Reader, row: sb.FDB) -> bool:

@@ -13,7 +13,7 @@ from ovine.model import sb
 from ovine.model.base import Row, Uuid
 from ovine.projection import Names, Target
 
-TABLES: tuple[type[Row], ...] = (sb.LoadBalancer, sb.IPMulticast)
+TABLES: tuple[type[Row], ...] = (sb.LoadBalancer,)
 
 
 def _key(row: Row, names: Names) -> Hashable:
