@@ -360,6 +360,7 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.HandleDhcpv6Reply: _for_nobody,
     act.HandleSvcCheck: _for_nobody,
     act.HandleBfdMsg: _service(Opcode.HANDLE_BFD_MSG),
+    act.Igmp: _service(Opcode.IGMP),
     act.BindVport: _bind_vport,
     act.Log: _service(Opcode.LOG),
 }

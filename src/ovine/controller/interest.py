@@ -60,6 +60,8 @@ CONDITIONAL: Final[tuple[type[Row], ...]] = (
     sb.FDB,
     sb.DNS,
     sb.LoadBalancer,
+    sb.IPMulticast,
+    sb.IGMPGroup,
 )
 GROUPED: Final[Clause] = ("logical_dp_group", "!=", None)
 
@@ -85,6 +87,7 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     if own is not None:
         yield INTEREST(("Port_Binding", ("chassis", "==", own)), True)
         yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
+        yield INTEREST(("IGMP_Group", ("chassis", "==", own)), True)
 
 
 @rule(over=INTERFACE_BY_ID, writes=(INTEREST,))
@@ -124,7 +127,7 @@ def datapath_rows(q: Reader, datapath: Uuid) -> Iterator[Emit]:
     """What belongs to a local datapath."""
     key = q.get(LOCAL_DATAPATHS, datapath)
     yield INTEREST(("Logical_Flow", ("logical_datapath", "==", datapath)), True)
-    for table in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
+    for table in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding", "IP_Multicast"):
         yield INTEREST((table, ("datapath", "==", datapath)), True)
     yield INTEREST(("FDB", ("dp_key", "==", key)), True)
     yield INTEREST(("DNS", ("datapaths", "includes", (datapath,))), True)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ovine.controller.services import Opcode, Service, World, decode, services
-from ovine.controller.services.timed import Change, Effect, Event
+from ovine.controller.services.timed import Change, Effect, Event, Gone
 from ovine.engine import Failure
 from ovine.model import sb
 from ovine.model.base import Row
@@ -27,7 +27,7 @@ class PacketServices:
         self.handled: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
-        self.learned: dict[tuple[str, ...], Row | Change] = {}
+        self.learned: dict[tuple[str, ...], Row | Change | Gone] = {}
         self.events: list[Event] = []
         """What timed services have not heard yet."""
         self._world = world
@@ -58,6 +58,8 @@ class PacketServices:
                 self.learned[_key(effect)] = effect
             elif isinstance(effect, Change):
                 self.learned["change", effect.uuid, *(name for name, _ in effect.columns)] = effect
+            elif isinstance(effect, Gone):
+                self.learned["gone", effect.uuid] = effect
             elif isinstance(effect, Event):
                 self.events.append(effect)
             else:
@@ -70,6 +72,9 @@ class PacketServices:
         for item in learned.values():
             if isinstance(item, Change):
                 _change(txn, replica, item)
+            elif isinstance(item, Gone):
+                if replica.get(item.table, item.uuid) is not None:
+                    txn.delete(item.table, item.uuid)
             else:
                 _merge(txn, replica, item)
 
@@ -86,6 +91,8 @@ def _identity(row: Row) -> Iterator[tuple[str, str | int]]:
         yield from (("mac", row.mac), ("dp_key", row.dp_key))
     elif isinstance(row, sb.MACBinding):
         yield from (("logical_port", row.logical_port), ("ip", row.ip))
+    elif isinstance(row, sb.IGMPGroup):
+        yield from (("address", row.address), ("datapath", row.datapath or ""), ("chassis", row.chassis or ""))
     else:
         raise TypeError(f"{type(row).__name__} is no table that services may write to")
 
@@ -103,6 +110,8 @@ def _merge(txn: Transaction, replica: Replica, row: Row) -> None:
         txn.update(sb.FDB, there.uuid, port_key=row.port_key)
     elif isinstance(row, sb.MACBinding) and (there.mac, there.timestamp) != (row.mac, row.timestamp):  # type: ignore[attr-defined]
         txn.update(sb.MACBinding, there.uuid, mac=row.mac, timestamp=row.timestamp)
+    elif isinstance(row, sb.IGMPGroup) and there.ports != row.ports:  # type: ignore[attr-defined]
+        txn.update(sb.IGMPGroup, there.uuid, ports=row.ports)
 
 
 def _change(txn: Transaction, replica: Replica, change: Change) -> None:

@@ -193,7 +193,7 @@ class Controller:
             self._feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
-            elif change.table in (sb.MACBinding, sb.StaticMACBinding):
+            elif change.table in (sb.MACBinding, sb.StaticMACBinding, sb.IGMPGroup):
                 self._wake_timed.set()
         self._at_rest = False
         self.wake.set()

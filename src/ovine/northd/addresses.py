@@ -45,6 +45,14 @@ def parse_address(text: str) -> str:
         raise ValueError(f"{text!r} is not an IP address") from None
 
 
+def parse_ip6(text: str) -> str:
+    """An IPv6 address in canonical form. Raises ValueError."""
+    try:
+        return inet_ntop(AF_INET6, inet_pton(AF_INET6, text.strip()))
+    except (OSError, ValueError):
+        raise ValueError(f"{text!r} is not an IPv6 address") from None
+
+
 def parse_owned(text: str) -> Owned:
     """Reads "MAC [IP …]", with or without prefix lengths. Raises ValueError naming the word that is wrong."""
     words = text.replace(",", " ").split()

@@ -16,8 +16,8 @@ from ovine.model import sb
 from ovine.model.base import Row, Uuid
 from ovine.northd.arp_nd import is_book
 from ovine.northd.flows import DATAPATHS, datapath_ref
+from ovine.northd.multicast import snoops
 from ovine.northd.ports import PORT_BINDINGS, PORTS
-from ovine.northd.snooping import snoops
 from ovine.northd.switching import KNOWN_AT
 
 STALE: Relation[tuple[type[Row], Uuid], bool] = Relation("stale learned rows")

@@ -1,8 +1,8 @@
 """Multicast groups: who gets what goes to many.
 
 `_MC_flood` is every enabled port of a switch, `_MC_unknown` those of them that have unknown addresses. On switches with
-routers, `_MC_flood_l2` is all ports but those. Names and tunnel
-keys are those that other implementations use, so that hosts under either understand each other's packets.
+routers and those with multicast snooping, `_MC_flood_l2` is all ports that lead to no router. Names and tunnel keys are
+those that other implementations use, so that hosts under either understand each other's packets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
-from ovine.model import sb
+from ovine.model import nb, sb
 from ovine.model.base import Uuid
 from ovine.northd.flows import datapath_ref
 from ovine.northd.ports import FLOODED, Flooded
@@ -35,6 +35,11 @@ def _groups(port: Flooded) -> Iterator[tuple[Uuid, str]]:
 
 
 MEMBERS_OF = Index(FLOODED, lambda port: tuple(_groups(port)), "members of multicast groups")
+SNOOPS = Index(
+    nb.LogicalSwitch,
+    lambda row: (row.uuid,) if row.other_config.get("mcast_snoop", "").lower() == "true" else (),
+    "switches with multicast snooping",
+)
 ROUTERS_AT = Index(FLOODED, lambda port: (port.switch,) if port.router else (), "ports to routers by switch")
 
 
@@ -42,6 +47,12 @@ ROUTERS_AT = Index(FLOODED, lambda port: (port.switch,) if port.router else (), 
 def has_routers(q: Reader, switch: Uuid) -> bool:
     """Whether a switch has ports to routers."""
     return bool(q.find(ROUTERS_AT, switch))
+
+
+@query
+def snoops(q: Reader, switch: Uuid) -> bool:
+    """Whether a switch has multicast snooping."""
+    return bool(q.find(SNOOPS, switch))
 
 
 @query
@@ -54,7 +65,7 @@ def has_others(q: Reader, switch: Uuid) -> bool:
 def multicast_group(q: Reader, group: tuple[Uuid, str]) -> Iterator[Emit]:
     """A group exists for as long as it has members and is of use."""
     switch, name = group
-    if name == L2_GROUP and not has_routers(q, switch):
+    if name == L2_GROUP and not has_routers(q, switch) and not snoops(q, switch):
         return
     members = q.find(MEMBERS_OF, group)
     key = TUNNEL_KEYS[name]

@@ -25,9 +25,10 @@ from typing import NamedTuple
 from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Map, Uuid
+from ovine.northd.addresses import parse_ip4, parse_ip6, parse_mac
 from ovine.northd.datapaths import member
 from ovine.northd.flows import FLOWS, MEMBERS, Shared, datapath_ref, flow, quoted, scope
-from ovine.northd.multicast import FLOOD_GROUP, GROUPS
+from ovine.northd.multicast import FLOOD_GROUP, GROUPS, L2_GROUP, SNOOPS, snoops
 from ovine.northd.pipeline import FORWARD
 from ovine.northd.ports import PORTS, binding_ref
 from ovine.projection import Names, Target
@@ -47,9 +48,7 @@ STRICT = scope("switches that send multicast only where it is wanted")
 SHARED = (
     Shared(SNOOPING, FORWARD, 100, "igmp", "igmp;", SOURCE, "igmp"),
     Shared(SNOOPING, FORWARD, 100, "mldv1 || mldv2", "igmp;", SOURCE, "igmp"),
-    Shared(
-        SNOOPING, FORWARD, 85, "ip4.mcast && ip4.dst == 224.0.0.0/24", f'outport = "{FLOOD_GROUP}"; output;', SOURCE
-    ),
+    Shared(SNOOPING, FORWARD, 85, "ip4.mcast && ip4.dst == 224.0.0.0/24", f'outport = "{L2_GROUP}"; output;', SOURCE),
     Shared(SNOOPING, FORWARD, 85, "ip6.mcast_flood", f'outport = "{FLOOD_GROUP}"; output;', SOURCE),
     Shared(STRICT, FORWARD, 80, "ip4.mcast || ip6.mcast", f'outport = "{STATIC_GROUP}"; output;', SOURCE),
 )
@@ -88,11 +87,6 @@ class Wanted(NamedTuple):
 WANTED: Relation[tuple[Uuid, str], Wanted] = Relation("wanted multicast addresses")
 """By (switch, address)."""
 
-SNOOPS = Index(
-    nb.LogicalSwitch,
-    lambda row: (row.uuid,) if row.other_config.get("mcast_snoop", "").lower() == "true" else (),
-    "switches with multicast snooping",
-)
 HEARD = Index(
     sb.IGMPGroup,
     lambda row: ((row.datapath, row.address),) if row.datapath is not None and row.chassis is not None else (),
@@ -123,12 +117,6 @@ SPECIAL_OF = Index(SPECIAL, lambda one: ((one.switch, one.group),), "such ports 
 
 
 # --- switches ---------------------------------------------------------------------------------------------------------
-
-
-@query
-def snoops(q: Reader, switch: Uuid) -> bool:
-    """Whether a switch snoops."""
-    return bool(q.find(SNOOPS, switch))
 
 
 @rule(over=SNOOPS, writes=(MEMBERS,))
@@ -167,7 +155,23 @@ def _read(config: Map[str, str]) -> tuple[dict[str, int], list[str]]:
             numbers[name] = int(text)
         else:
             wrong.append(f"{name} {text!r} is not a number from {about.low} to {about.high}")
-    return numbers, wrong
+    return numbers, [*wrong, *_cannot_ask(config)]
+
+
+def _cannot_ask(config: Map[str, str]) -> list[str]:
+    """What keeps hosts from asking who wants what. That nothing is said of it is no fault: others may ask."""
+    readers = {"mcast_eth_src": parse_mac, "mcast_ip4_src": parse_ip4, "mcast_ip6_src": parse_ip6}
+    wrong = []
+    for name, reader in readers.items():
+        try:
+            if name in config:
+                reader(config[name])
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+    asked = config.get("mcast_querier", "").lower() == "true"
+    if asked and ("mcast_eth_src" not in config or not {"mcast_ip4_src", "mcast_ip6_src"} & config.keys()):
+        wrong.append("to ask who wants multicast takes mcast_eth_src, and mcast_ip4_src or mcast_ip6_src")
+    return wrong
 
 
 def _with_defaults(q: Reader, switch: Uuid) -> Iterator[Emit]:

@@ -103,6 +103,7 @@ def test_conditions_follow_interfaces_and_local_datapaths() -> None:
         ("MAC_Binding", ("datapath", "==", datapath)),
         ("Static_MAC_Binding", ("datapath", "==", datapath)),
         ("FDB", ("dp_key", "==", 7)),
+        ("IP_Multicast", ("datapath", "==", datapath)),
         ("DNS", ("datapaths", "includes", (datapath,))),
         ("Load_Balancer", ("datapaths", "includes", (datapath,))),
     }

@@ -25,6 +25,7 @@ from ovine.controller.services import (
     ra,
     ra_periodic,
     refusals,
+    snooping,
     virtual_ports,
 )
 from ovine.controller.services.timed import TimedServices
@@ -43,6 +44,7 @@ SERVICES: tuple[Service, ...] = (
     acl_log.SERVICE,
     bfd.SERVICE,
     virtual_ports.SERVICE,
+    snooping.SERVICE,
 )
 RULES: tuple[Rule, ...] = (
     *port_security.RULES,
@@ -53,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     *bfd.RULES,
     *lb_hairpin.RULES,
     *prefix_delegation.RULES,
+    *snooping.RULES,
 )
 
 
@@ -60,9 +63,20 @@ def timed() -> TimedServices:
     """The services that act by the clock, as a host starts with them."""
     rng = Random()
     return TimedServices(
-        (Waiting(), announcements.Announcer(), ra_periodic.PeriodicAdvertisements(rng), bfd.Sessions(rng))
+        (
+            Waiting(),
+            announcements.Announcer(),
+            ra_periodic.PeriodicAdvertisements(rng),
+            bfd.Sessions(rng),
+            snooping.Snooping(),
+        )
     )
 
 
-WANTS: tuple[Relation[Any, Any], ...] = (announcements.ANNOUNCEMENTS, ra_periodic.ADVERTISERS, bfd.SESSIONS)
+WANTS: tuple[Relation[Any, Any], ...] = (
+    announcements.ANNOUNCEMENTS,
+    ra_periodic.ADVERTISERS,
+    bfd.SESSIONS,
+    snooping.SWITCHES,
+)
 """What they are told."""

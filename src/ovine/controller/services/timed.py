@@ -27,7 +27,14 @@ class Change(NamedTuple):
     columns: tuple[tuple[str, Any], ...]
 
 
-Effect = Message | Row | Change
+class Gone(NamedTuple):
+    """A southbound row that is to be deleted, if it is still there."""
+
+    table: type[Row]
+    uuid: Uuid
+
+
+Effect = Message | Row | Change | Gone
 
 
 class Event:

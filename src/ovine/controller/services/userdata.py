@@ -36,6 +36,7 @@ class Opcode(IntEnum):
     HANDLE_DHCPV6_REPLY = 24
     HANDLE_SVC_CHECK = 25
     HANDLE_BFD_MSG = 26
+    IGMP = 27
     PUT_ARP = 40
     PUT_ND = 41
     PUT_FDB = 42
