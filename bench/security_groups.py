@@ -1,10 +1,11 @@
 """Security groups at size: ours beside OVN's C daemons, in one run on one machine.
 
     python bench/security_groups.py [--switches 50] [--ports 200] [--local 200] [--rounds 5] [--stacks ovine c below]
-                                    [--json FILE] [--check]
+                                    [--no-router] [--json FILE] [--check]
 
 Per stack a northbound and a southbound database, northd, and one host: Open vSwitch with the dummy datapath (real
-OpenFlow tables, no packets) and a controller. The northbound has switches with ports, one port group over all of them
+OpenFlow tables, no packets) and a controller. The northbound has switches with ports, one router that joins them all
+(`--no-router` leaves it out), one port group over all ports
 and ten stateful ACLs for it. `--local` ports, spread over all switches, are on the host. Then one ACL more is added,
 `ip4.src == $pg_ip4`: whoever multiplies the ports of the host by the members of the group is found out.
 
@@ -16,7 +17,7 @@ Without and with that ACL are measured, each several times (median):
 And counted: OpenFlow flows of the host, logical flows, size of the southbound file after compaction, peak memory.
 
 Stacks: "ovine" is ours, "c" has Debian's ovn-northd and ovn-controller, "below" our controller under their northd.
-There is no router between the switches, since our northd refuses routers. `--check` ends with status 1 if a target
+`--check` ends with status 1 if a target
 (printed with the figures) is missed; the ratios need both "ovine" and "c".
 """
 
@@ -165,6 +166,15 @@ def port(switch: int, number: int) -> nb.LogicalSwitchPort:
     return nb.LogicalSwitchPort(name=name_of(switch, number), addresses=(address,), port_security=(address,))
 
 
+def routed(txn: Transaction, switch: int) -> tuple[Uuid, Uuid]:
+    """A port of the router, and the switch's port that leads to it."""
+    near, far = f"router-{switch}", f"lrp-{switch}"
+    inner = nb.LogicalRouterPort(name=far, mac=f"0a:00:00:{switch:02x}:ff:fe", networks=(f"10.{switch}.255.254/16",))
+    options = StrMap({"router-port": far})
+    outer = nb.LogicalSwitchPort(name=near, type="router", addresses=("router",), options=options)
+    return txn.insert(inner), txn.insert(outer)
+
+
 def name_of(switch: int, number: int) -> str:
     return f"port-{switch}-{number}"
 
@@ -190,6 +200,7 @@ class Cloud:
     def __init__(self, above: Client, local: Client, options: argparse.Namespace) -> None:
         self.above, self.local = above, local
         self.switches, self.ports, self.here = options.switches, options.ports, options.local
+        self.has_router = options.router
         self.watch, self.group = Watch(above), Uuid("")
         self.members: dict[str, Uuid] = {}
 
@@ -197,12 +208,18 @@ class Cloud:
         """Writes the northbound, without the ACL with the set."""
         first = Transaction()
         first.insert(nb.NBGlobal(options=StrMap({"northd_probe_interval": "600000"})))
+        router = first.insert(nb.LogicalRouter(name="router")) if self.has_router else None
         await self.above.transact(first)
         for switch in range(self.switches):
             txn = Transaction()
             rows = [port(switch, number) for number in range(1, self.ports + 1)]
             made = {row.name: txn.insert(row) for row in rows}
-            txn.insert(nb.LogicalSwitch(name=f"switch-{switch}", ports=tuple(sorted(made.values()))))
+            ports = list(made.values())
+            if router is not None:
+                inner, outer = routed(txn, switch)
+                txn.mutate(nb.LogicalRouter, router, "ports", "insert", (inner,))
+                ports.append(outer)
+            txn.insert(nb.LogicalSwitch(name=f"switch-{switch}", ports=tuple(sorted(ports))))
             await self.above.transact(txn)
             self.members |= made
         last = Transaction()
@@ -431,6 +448,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--switches", type=int, default=50)
     parser.add_argument("--ports", type=int, default=200, help="ports of each switch")
     parser.add_argument("--local", type=int, default=200, help="ports on the host, spread over all switches")
+    parser.add_argument("--no-router", dest="router", action="store_false", help="leave the switches unconnected")
     parser.add_argument("--rounds", type=int, default=5, help="how often each operation is measured")
     parser.add_argument("--stacks", nargs="+", choices=sorted(STACKS), default=["ovine", "c"])
     parser.add_argument("--json", type=Path, help="write the figures to a file as well")
@@ -444,7 +462,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; no router between the switches", flush=True)
+    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
     results = []
     for stack in options.stacks:
         with tempfile.TemporaryDirectory(prefix="sg-") as directory:
