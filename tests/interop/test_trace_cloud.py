@@ -30,6 +30,7 @@ class Bed:
     network: Any
     subnet: Any
     ports: dict[str, Any]
+    """By name: `web1` and `web2` are in the default group, `lone` in one that lets nothing in."""
     environment: dict[str, str]
 
     def ovine(self, *words: str, databases: str = "db nb cloud") -> subprocess.CompletedProcess[str]:
@@ -63,7 +64,10 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         with run_daemon("plugin", home / "plugin", *plugin), run_daemon("northd", home / "northd", *northd):
             network = alice.make("network", name="red")
             subnet = alice.make("subnet", name="red-v4", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
+            group = alice.make("security_group", name="closed")
+            shut = {"lone": alice.make("port", name="lone", network_id=network["id"], security_groups=[group["id"]])}
             ports = {name: alice.make("port", name=name, network_id=network["id"]) for name in ("web1", "web2")}
+            ports |= shut
             environment = os.environ | {"OVINE_LAB_DIR": str(home / "labs"), "HOME": str(home)}
             for name in ("OVN_SB_DB", "OVN_NB_DB", "OVINE_LAB"):
                 environment.pop(name, None)
@@ -78,8 +82,8 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
             yield made
 
 
-def unicast(bed: Bed) -> str:
-    return bed.frame("web1", "web2", f"ip4.src == {bed.ip('web1')} && ip4.dst == {bed.ip('web2')} && ip.ttl == 64")
+def unicast(bed: Bed, to: str = "web2") -> str:
+    return bed.frame("web1", to, f"ip4.src == {bed.ip('web1')} && ip4.dst == {bed.ip(to)} && ip.ttl == 64")
 
 
 def test_the_trace_names_the_network_the_ports_and_why(bed: Bed) -> None:
@@ -88,6 +92,31 @@ def test_the_trace_names_the_network_the_ports_and_why(bed: Bed) -> None:
     assert f'ingress of network "red" ({bed.network["id"][:8]}), in at "web1" ({one[:8]})' in text
     assert f'# because of Logical_Switch_Port of port "web2" ({two})' in text
     assert text.splitlines()[-1] == f'delivered to "web2" ({two})'
+
+
+def test_the_security_group_and_rule_that_let_it_pass_are_named(bed: Bed) -> None:
+    out, into, delivered = bed.said("--ct", "new", "--ct", "new", "red", unicast(bed)).splitlines()[-3:]
+    (group,) = bed.ports["web1"]["security_groups"]
+    assert f'allowed out of "web1" ({bed.ports["web1"]["id"]}) by security group "default" ({group})' in out
+    assert 'security group rule "egress IPv4" (' in out
+    assert f'allowed in to "web2" ({bed.ports["web2"]["id"]}) by security group "default" ({group})' in into
+    assert f'security group rule "ingress IPv4 from security group "default" ({group})" (' in into
+    assert delivered.startswith('delivered to "web2"')
+
+
+def test_that_no_rule_allows_a_packet_is_said_with_the_groups_of_the_port(bed: Bed) -> None:
+    _, refused, dropped = bed.said("--ct", "new", "--ct", "new", "red", unicast(bed, "lone")).splitlines()[-3:]
+    (group,) = bed.ports["lone"]["security_groups"]
+    lone = f'"lone" ({bed.ports["lone"]["id"]})'
+    assert refused == f'no rule allows it in to {lone}; its groups: security group "closed" ({group})'
+    assert dropped.startswith("dropped by ls_out_deliver")
+    answer = json.loads(bed.said("--json", "--ct", "new", "--ct", "new", "red", unicast(bed, "lone")))
+    assert [one["outcome"] for one in answer["verdicts"]] == ["allowed", "no rule"]
+
+
+def test_a_reply_is_told_to_be_one(bed: Bed) -> None:
+    text = bed.said("--ct", "new", "--ct", "est,rpl", "red", unicast(bed, "lone"))
+    assert 'in to "lone"' in text and "it belongs to a connection that was allowed" in text
 
 
 @pytest.mark.parametrize("place", ["red", "id", "neutron", ""])
@@ -112,9 +141,9 @@ def test_without_the_cloud_database_the_northbound_has_names_and_without_that_th
 
 
 def test_a_spoofed_packet_is_dropped_by_a_flow_that_is_named_with_the_reason(bed: Bed) -> None:
-    text = bed.said("red", unicast(bed).replace(bed.ip("web1"), "10.0.0.99"))
+    text = bed.said("red", unicast(bed).replace(f"ip4.src == {bed.ip('web1')}", "ip4.src == 10.9.9.9"))
     assert "dropped by ls_in_guard, flow " in text.splitlines()[-1]
-    assert "port security refuses it: the source 10.0.0.99 is none of the port's" in text
+    assert "port security refuses it: the source 10.9.9.9 is none of the port's" in text
 
 
 def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

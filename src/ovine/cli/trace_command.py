@@ -27,7 +27,10 @@ READ_TIMEOUT = 120.0
 """Seconds in which a database must have told everything."""
 SEVERAL_TIMEOUT = 30.0
 """The same, if there are several remotes, of which none may be there."""
-CLOUD_TABLES: tuple[type[Row], ...] = (cloud.Network, cloud.Subnet, cloud.Port)
+CLOUD_TABLES: tuple[type[Row], ...] = (
+    *(cloud.Network, cloud.Subnet, cloud.Port),
+    *(cloud.SecurityGroup, cloud.SecurityGroupRule, cloud.AddressGroup),
+)
 FORMS = ("detailed", "summary", "minimal")
 
 

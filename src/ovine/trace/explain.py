@@ -61,6 +61,10 @@ class Origins:
     """The switch of a port's row."""
     groups: Mapping[Uuid, tuple[nb.PortGroup, ...]] = field(default_factory=dict)
     """The port groups that have an ACL."""
+    memberships: Mapping[Uuid, tuple[nb.PortGroup, ...]] = field(default_factory=dict)
+    """The port groups that a port is in, by its row."""
+    rules: Mapping[str, cloud.SecurityGroupRule] = field(default_factory=dict)
+    """Security group rules by id."""
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """What the cloud calls its objects, by kind and id."""
     ports: Mapping[str, nb.LogicalSwitchPort] = field(default_factory=dict)
@@ -74,6 +78,8 @@ class Origins:
         by_hint: defaultdict[str, list[Row]] = defaultdict(list)
         switches: dict[Uuid, nb.LogicalSwitch] = {}
         groups: defaultdict[Uuid, list[nb.PortGroup]] = defaultdict(list)
+        memberships: defaultdict[Uuid, list[nb.PortGroup]] = defaultdict(list)
+        rules: dict[str, cloud.SecurityGroupRule] = {}
         names: dict[tuple[str, str], str] = {}
         ports: dict[str, nb.LogicalSwitchPort] = {}
         port_names: dict[str, str] = {}
@@ -87,13 +93,28 @@ class Origins:
             elif isinstance(row, nb.PortGroup):
                 for acl in row.acls:
                     groups[acl].append(row)
+                for port in row.ports:
+                    memberships[port].append(row)
             elif isinstance(row, sb.PortBinding):
                 port_names[row.logical_port] = next(iter(names_for_people(row)), "")
             elif isinstance(row, cloud.Port | cloud.Network | cloud.Subnet):
                 names[(type(row).__name__.lower(), row.uuid)] = row.name
+            elif isinstance(row, cloud.SecurityGroup | cloud.AddressGroup):
+                names[(_CLOUD_KINDS[type(row)], row.uuid)] = row.name
+            elif isinstance(row, cloud.SecurityGroupRule):
+                rules[row.uuid] = row
         port_names |= {id: name for (kind, id), name in names.items() if kind == "port" and name}
         frozen = {hint: tuple(found) for hint, found in by_hint.items()}
-        return cls(frozen, switches, {acl: tuple(found) for acl, found in groups.items()}, names, ports, port_names)
+        return cls(
+            by_hint=frozen,
+            switches=switches,
+            groups={acl: tuple(found) for acl, found in groups.items()},
+            memberships={port: tuple(found) for port, found in memberships.items()},
+            rules=rules,
+            names=names,
+            ports=ports,
+            port_names=port_names,
+        )
 
     def why(self, flow: sb.LogicalFlow) -> tuple[Reason, ...]:
         """The northbound rows that a flow was made for: none if it is for all datapaths, or the row is not known.
@@ -119,6 +140,33 @@ class Origins:
             for word, uuid in (("put_dhcp_opts", row.dhcpv4_options), ("put_dhcpv6_opts", row.dhcpv6_options)):
                 if word in flow.actions and uuid is not None:
                     yield from (found for found in self.by_hint.get(uuid[:HINT], ()) if found.uuid == uuid)
+
+    def rule_text(self, id: str) -> str:
+        """A security group rule in words: "ingress IPv4 tcp 22 from 10.0.0.0/8"; "" for one that is not known."""
+        rule = self.rules.get(id)
+        if rule is None:
+            return ""
+        words = [rule.direction, rule.ethertype, *([rule.protocol] if rule.protocol is not None else [])]
+        low, high = rule.port_range_min, rule.port_range_max
+        if low is not None:
+            words.append(str(low) if high in (None, low) else f"{low}-{high}")
+        peer = rule.remote_ip_prefix
+        if rule.remote_group is not None:
+            peer = str(self._object("security group", rule.remote_group))
+        elif rule.remote_address_group is not None:
+            peer = str(self._object("address group", rule.remote_address_group))
+        if peer is not None:
+            words += ["from" if rule.direction == "ingress" else "to", peer]
+        return " ".join(words)
+
+    def behind(self, row: Row) -> tuple[ApiObject, ...]:
+        """The objects of the cloud's API that a northbound row was made for."""
+        return tuple(self._objects(row))
+
+    def security_groups_of(self, port: Row) -> tuple[ApiObject, ...]:
+        """The security groups of a port, by its northbound row."""
+        ids = (group.external_ids.get(_GROUP_ID, "") for group in self.memberships.get(port.uuid, ()))
+        return tuple(self._object("security group", id) for id in ids if id)
 
     def datapath(self, row: sb.DatapathBinding) -> ApiObject | None:
         """The network or router that a datapath is."""
@@ -147,14 +195,19 @@ class Origins:
                 yield self._object("port", name.removeprefix(ROUTER_PORT_PREFIX))
             case nb.ACL():
                 for group in self.groups.get(row.uuid, ()):
-                    if id := group.external_ids.get("neutron:security_group_id"):
+                    if id := group.external_ids.get(_GROUP_ID):
                         yield self._object("security group", id)
         for key, kind in _IDS.items():
             if id := ids.get(key):
-                yield self._object(kind, id)
+                yield self._object(kind, id, self.rule_text(id))
 
 
 _NORTH: Final = {table.name: table.row for table in nb.DATABASE.tables.values()}
+_GROUP_ID: Final = "neutron:security_group_id"
+_CLOUD_KINDS: Final[Mapping[type[Row], str]] = {
+    cloud.SecurityGroup: "security group",
+    cloud.AddressGroup: "address group",
+}
 _IDS: Final = {
     "neutron:security_group_rule_id": "security group rule",
     "neutron:fip_id": "floating IP",

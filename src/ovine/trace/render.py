@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ovine.language import quote
@@ -25,6 +25,7 @@ from ovine.trace.tree import (
     endings,
     walk,
 )
+from ovine.trace.verdicts import text_of, verdicts
 
 INDENT = "    "
 SHOWN = 8
@@ -149,11 +150,12 @@ def _delivery(node: Delivered, origins: Origins) -> str:
 
 
 def outcome(trace: Trace, origins: Origins) -> list[str]:
-    """Where the packet came out; or, if it did nowhere, who dropped it."""
+    """Who let it pass, or did not; where the packet came out; or, if it did nowhere, which flow dropped it."""
     ends = endings(trace)
     lines = [f"delivered to {_delivery(node, origins)}" for node, _ in ends if isinstance(node, Delivered)]
     lines += [f"stopped: {node.reason}" for node, _ in ends if isinstance(node, Stopped)]
-    return lines or [f"dropped {_by(node, step)}" for node, step in ends] or ["goes nowhere"]
+    lines = lines or [f"dropped {_by(node, step)}" for node, step in ends] or ["goes nowhere"]
+    return [*(text_of(each, port_label(each.port, origins)) for each in verdicts(trace, origins)), *lines]
 
 
 def _by(node: Ending, step: Step | None) -> str:
@@ -230,6 +232,7 @@ def as_json(trace: Trace, origins: Origins) -> dict[str, Any]:
             "dropped": [_dropped(node, step) for node, step in ends if isinstance(node, Dropped)],
             "stopped": [node.reason for node, _ in ends if isinstance(node, Stopped)],
         },
+        "verdicts": [asdict(each) for each in verdicts(trace, origins)],
         "trace": _json(trace.root, origins),
     }
 
