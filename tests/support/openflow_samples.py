@@ -61,6 +61,7 @@ ACTIONS: list[tuple[Match, tuple[Action, ...]]] = [
     (TRACKED, (Resubmit(None, 3, ct=True),)),
     (NOTHING, (SetField("reg0", 5), SetField("reg1", 5, 0xFF), SetField("xxreg1", 7 << 70), SetField("xreg2", 7))),
     (NOTHING, (SetField("eth_src", 0x0A0000000001), SetField("eth_dst", 0x010000000000, 0x010000000000))),
+    (NOTHING, (SetField("in_port", 0xFFFF),)),
     (NOTHING, (SetField("in_port", 0), SetField("tun_id", 5), SetField("metadata", 2), SetField("pkt_mark", 9))),
     (NOTHING, (SetField("tun_src", 0x0A000001), SetField("tun_dst", 0x0A000002), SetField("tun_metadata0", 0x10002))),
     (NOTHING, (SetField("tun_ipv6_src", 1), SetField("tun_ipv6_dst", 0xFD << 120), SetField("tun_flags", 1))),
