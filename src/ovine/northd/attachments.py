@@ -14,8 +14,9 @@ Tests: tests/cases/northd/attachments.txt, tests/unit/northd/test_router_binding
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from ovine.engine import Emit, Index, Reader, rule
+from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import StrMap, Uuid
 from ovine.northd.addresses import Owned
@@ -36,6 +37,8 @@ from ovine.northd.ports import (
     addresses_of,
     binding_ids,
     binding_ref,
+    disputed,
+    owners_in_order,
     read_addresses,
     reported_up,
 )
@@ -53,6 +56,15 @@ OF_TYPE_ROUTER = Index(
     nb.LogicalSwitchPort, lambda row: (row.uuid,) if row.type == ROUTER else (), "switch ports of type router"
 )
 TO_ROUTERS = Index(PORTS, lambda port: (port.key,) if port.type == ROUTER else (), "ports to routers")
+ANSWERED = Index(
+    PORTS,
+    lambda port: (
+        tuple((port.switch, ip) for owned in port.owned for ip in owned.ip4 + owned.ip6)
+        if port.type == ROUTER and not port.unknown
+        else ()
+    ),
+    "ports to routers by IP address",
+)
 SERVING = Index(
     ROUTER_PORTS,
     lambda port: (port.key,) if port.enabled and port.switch_port is not None else (),
@@ -154,17 +166,31 @@ def home_of(q: Reader, router_port: Uuid | None) -> str:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
+def _first_answer(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    switch, ip = owned
+    port = owners_in_order(q, q.find(ANSWERED, owned))[0]
+    mac = next(one.mac for one in port.owned if ip in one.ip4 or ip in one.ip6)
+    reply = nd_reply(mac, ip) if ":" in ip else arp_reply(mac, ip)
+    if not passes_tags(q, switch):
+        yield flow(switch, ANSWER, 50, request_for(ip), reply, source=SOURCE, hint=port.key)
+
+
+@rule(over=ANSWERED, writes=(FLOWS,), on_failure=_first_answer)
+def answers(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
+    """The switch answers for an address of a port to a router; if several claim it, for the first, and reports that."""
+    ports = owners_in_order(q, q.find(ANSWERED, owned))
+    if len(ports) > 1:
+        raise ValueError(disputed(owned[1], ports))
+    yield from _first_answer(q, owned)
+
+
 @rule(over=TO_ROUTERS, writes=(FLOWS,))
-def answers(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """The switch answers for the addresses of a port to a router, but not to that port itself."""
+def own_requests_pass(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """What a router asks for its own addresses goes on to the others."""
     port = q.row(PORTS, key)
     if port.unknown or passes_tags(q, port.switch):
         return
-    known = [(ip, owned.mac) for owned in port.owned for ip in owned.ip4 + owned.ip6]
-    for ip, mac in known:
-        reply = nd_reply(mac, ip) if ":" in ip else arp_reply(mac, ip)
-        yield flow(port.switch, ANSWER, 50, request_for(ip), reply, source=SOURCE, hint=key)
-    own = own_requests([ip for ip, _ in known])
+    own = own_requests([ip for owned in port.owned for ip in owned.ip4 + owned.ip6])
     if own:
         match = f"inport == {quoted(port.name)} && {own}"
         yield flow(port.switch, ANSWER, 100, match, "next;", source=SOURCE, hint=key)
@@ -207,16 +233,52 @@ def to_router(q: Reader, switch: Uuid, name: str) -> str:
     return f'clone {{ {alone} }}; outport = "{L2_GROUP}"; output;' if has_others(q, switch) else alone
 
 
-@rule(over=SERVING, writes=(FLOWS,))
+class Asked(NamedTuple):
+    """Requests for an address on a switch are for the router at this port."""
+
+    switch: Uuid
+    address: str
+    port: Uuid
+
+
+ASKED_FOR: Relation[Asked, Asked] = Relation("requests for routers")
+BY_ADDRESS = Index(ASKED_FOR, lambda asked: ((asked.switch, asked.address),), "requests for routers by address")
+
+
+def asked_for(at: Port, address: str) -> Emit:
+    """The router at a switch port is to hear requests for an address."""
+    asked = Asked(at.switch, address, at.key)
+    return ASKED_FOR(asked, asked)
+
+
+@rule(over=SERVING, writes=(ASKED_FOR,))
 def requests_for_router(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Requests for the addresses of a router port."""
     port = q.row(ROUTER_PORTS, key)
     at = q.get(PORTS, port.switch_port) if port.switch_port is not None else None
-    if at is None or not at.enabled:
-        return
-    actions = to_router(q, at.switch, at.name)
-    for network in (*port.networks4, *port.networks6):
-        yield flow(at.switch, FORWARD, 80, request_for(network.address), actions, source=SOURCE, hint=at.key)
+    if at is not None and at.enabled:
+        for network in (*port.networks4, *port.networks6):
+            yield asked_for(at, network.address)
+
+
+def _first_asked(q: Reader, where: tuple[Uuid, str]) -> Iterator[Emit]:
+    switch, address = where
+    at = _hearing(q, where)[0]
+    actions = to_router(q, switch, at.name)
+    yield flow(switch, FORWARD, 80, request_for(address), actions, source=SOURCE, hint=at.key)
+
+
+@rule(over=BY_ADDRESS, writes=(FLOWS,), on_failure=_first_asked)
+def request(q: Reader, where: tuple[Uuid, str]) -> Iterator[Emit]:
+    """Where requests for an address go; if several routers claim it, to the first one, and that is reported."""
+    ports = _hearing(q, where)
+    if len(ports) > 1:
+        raise ValueError(disputed(where[1], ports))
+    yield from _first_asked(q, where)
+
+
+def _hearing(q: Reader, where: tuple[Uuid, str]) -> list[Port]:
+    return owners_in_order(q, tuple(asked.port for asked in q.find_rows(BY_ADDRESS, where)))
 
 
 @rule(over=SERVING, writes=(FLOWS,))
@@ -229,9 +291,9 @@ def requests_by_router(q: Reader, key: Uuid) -> Iterator[Emit]:
 
 
 def from_router(at: Port, mac: str) -> Emit:
-    """Keeps requests of an Ethernet address of a router from other routers."""
+    """Keeps requests of an Ethernet address of a router from other routers; alike for all that have it."""
     match = f"eth.src == {mac} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
-    return flow(at.switch, FORWARD, 75, match, f'outport = "{L2_GROUP}"; output;', source=SOURCE, hint=at.key)
+    return flow(at.switch, FORWARD, 75, match, f'outport = "{L2_GROUP}"; output;', source=SOURCE, hint=at.switch)
 
 
 @rule(over=QUIETENED, writes=(MEMBERS,))

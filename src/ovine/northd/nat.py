@@ -23,7 +23,16 @@ from ovine.northd.attachments import from_router
 from ovine.northd.flows import FLOWS, flow, quoted
 from ovine.northd.multicast import has_others
 from ovine.northd.nat_forced import address_of, forced_for_dnat
-from ovine.northd.nats import BY_SPOT, NATS, ON_THE_SPOT, Nat, Spot
+from ovine.northd.nats import (
+    BY_SPOT,
+    NATS,
+    ON_THE_SPOT,
+    Nat,
+    Spot,
+    is_source_of,
+    translates_destinations,
+    translates_sources,
+)
 from ovine.northd.pipeline import FORWARD
 from ovine.northd.ports import PORTS
 from ovine.northd.router_mtu import larger_than
@@ -78,7 +87,7 @@ def _call(action: str, address: str, ports: str) -> str:
 def destination(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Translates an external address to the logical one."""
     nat = _nat(q, key)
-    if not nat.from_outside:
+    if not translates_destinations(q, nat):
         return
     router, _, external = nat.external
     match = clauses(f"ip && {nat.ip}.dst == {external}", _at(q, nat, "inport"), _there(nat))
@@ -122,7 +131,7 @@ def _as_external(nat: Nat) -> str:
 def translated_source(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Translates logical addresses to the external one, where they are sources."""
     nat = _nat(q, key)
-    if not nat.from_inside:
+    if not translates_sources(q, nat):
         return
     router, _, external = nat.external
     match = clauses(f"ip && {nat.ip}.src == {nat.logical}", _at(q, nat, "outport"), nat.place)
@@ -151,7 +160,7 @@ def on_the_spot(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Lets packets of an instance leave by the gateway port of its own host, from the external address."""
     nat = _nat(q, key)
     router, gateway, external = nat.external
-    if gateway is None:
+    if gateway is None or not is_source_of(q, nat):
         return
     port = q.row(ROUTER_PORTS, gateway)
     outport = f"outport == {quoted(port.name)}"

@@ -18,10 +18,9 @@ from collections.abc import Iterator
 
 from ovine.engine import Emit, Reader, rule
 from ovine.model.base import Uuid
-from ovine.northd.attachments import request_for, to_router
+from ovine.northd.attachments import ASKED_FOR, asked_for
 from ovine.northd.flows import FLOWS, flow, quoted
 from ovine.northd.nats import BY_EXTERNAL, BY_GATEWAY, External, Nat, rules_of
-from ovine.northd.pipeline import FORWARD
 from ovine.northd.ports import PORTS
 from ovine.northd.router_mtu import mtu_of
 from ovine.northd.router_neighbours import solicited_node
@@ -153,10 +152,9 @@ def _too_big(nat: Nat, port: RouterPort, mtu: int) -> str:
 # --- the switches of a router -----------------------------------------------------------------------------------------
 
 
-@rule(over=BY_EXTERNAL, writes=(FLOWS,))
+@rule(over=BY_EXTERNAL, writes=(ASKED_FOR,))
 def on_switches(q: Reader, external: External) -> Iterator[Emit]:
     """Where requests for an address go, on the switches that it may be asked on."""
-    first = rules_of(q, external)[0]
     router, gateway, address = external
     for key in (gateway,) if gateway is not None else q.find(PORTS_OF_ROUTER, router):
         port = q.row(ROUTER_PORTS, key)
@@ -164,8 +162,7 @@ def on_switches(q: Reader, external: External) -> Iterator[Emit]:
         if at is None or not at.enabled or not (gateway is not None or _on_networks(port, address)):
             continue
         if not any(network.address == address for network in port.networks):
-            actions = to_router(q, at.switch, at.name)
-            yield flow(at.switch, FORWARD, 80, request_for(address), actions, source=SOURCE, hint=first.key)
+            yield asked_for(at, address)
 
 
 def _on_networks(port: RouterPort, address: str) -> bool:

@@ -106,6 +106,14 @@ BY_GATEWAY = Index(
     NATS, lambda nat: (nat.external.gateway,) if nat.external.gateway is not None else (), "NAT rules by gateway port"
 )
 ON_THE_SPOT = Index(NATS, lambda nat: (nat.key,) if nat.mac is not None else (), "NAT rules on the spot")
+BY_DESTINATION = Index(
+    NATS, lambda nat: ((nat.external, nat.allowed),) if nat.from_outside else (), "NAT by destination"
+)
+BY_SOURCE = Index(
+    NATS,
+    lambda nat: ((*nat.external[:2], nat.logical, nat.allowed),) if nat.from_inside else (),
+    "NAT by source",
+)
 BY_SPOT = Index(NATS, lambda nat: () if nat.spot is None else (nat.spot,), "NAT rules by place")
 SPOTS_OF_ROUTER = Index(
     NATS, lambda nat: (nat.external.router,) if nat.mac is not None else (), "NAT rules on the spot by router"
@@ -246,6 +254,39 @@ def works_on_the_spot(q: Reader, router: Uuid) -> bool:
 def translates(q: Reader, router: Uuid) -> bool:
     """Whether a router has rules that work."""
     return bool(q.find(BY_ROUTER, router))
+
+
+def translates_destinations(q: Reader, nat: Nat) -> bool:
+    """Whether the rule is the one for its external address. Raises ValueError if another one is."""
+    return nat.from_outside and _is_first(q, nat, q.find(BY_DESTINATION, (nat.external, nat.allowed)), "destination")
+
+
+def translates_sources(q: Reader, nat: Nat) -> bool:
+    """Whether the rule is the one for its logical addresses. Raises ValueError if another one is."""
+    rivals = q.find(BY_SOURCE, (*nat.external[:2], nat.logical, nat.allowed)) if nat.from_inside else ()
+    return nat.from_inside and _is_first(q, nat, rivals, "source")
+
+
+def is_source_of(q: Reader, nat: Nat) -> bool:
+    """As `translates_sources`, without complaint."""
+    rivals = q.find(BY_SOURCE, (*nat.external[:2], nat.logical, nat.allowed))
+    return nat.from_inside and min(rivals, key=lambda key: _rank(q, key)) == nat.key
+
+
+def _is_first(q: Reader, nat: Nat, rivals: tuple[Uuid, ...], what: str) -> bool:
+    ordered = sorted(rivals, key=lambda key: _rank(q, key))
+    if ordered[0] == nat.key:
+        return True
+    other = q.row(NATS, ordered[0])
+    raise ValueError(
+        f"NAT {nat.kind} {nat.external.address} {nat.logical}: the {what} is translated by "
+        f"{other.kind} {other.external.address} {other.logical} already"
+    )
+
+
+def _rank(q: Reader, key: Uuid) -> tuple[str, str, str, Uuid]:
+    row = q.row(NATS, key)
+    return row.kind, row.external.address, row.logical, key
 
 
 def rules_of(q: Reader, external: External) -> list[Nat]:
