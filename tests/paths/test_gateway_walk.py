@@ -149,7 +149,7 @@ def seeded_like(other: Engine) -> Engine:
     return engine
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(COMMANDS, max_size=25))
 def test_gateways_step_by_step_equal_at_once_and_a_recompute(commands: list[str]) -> None:
     northbound = Northbound()

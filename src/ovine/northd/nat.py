@@ -24,12 +24,15 @@ from ovine.northd.flows import FLOWS, flow, quoted
 from ovine.northd.multicast import has_others
 from ovine.northd.nat_forced import address_of, forced_for_dnat
 from ovine.northd.nats import (
+    BY_REPLY,
     BY_SPOT,
     NATS,
     ON_THE_SPOT,
     Nat,
+    Replies,
     Spot,
     is_source_of,
+    rank,
     translates_destinations,
     translates_sources,
 )
@@ -109,15 +112,13 @@ def _there(nat: Nat) -> str:
     return "" if nat.mac is not None else nat.place
 
 
-@rule(over=NATS, writes=(FLOWS,))
-def reply_of_destination(q: Reader, key: Uuid) -> Iterator[Emit]:
+@rule(over=BY_REPLY, writes=(FLOWS,))
+def reply_of_destination(q: Reader, replies: Replies) -> Iterator[Emit]:
     """On a distributed router, sends what may be a reply of a translated destination to be translated back."""
-    nat = _nat(q, key)
-    if nat.external.gateway is None or not nat.from_outside or nat.stateless:
-        return
+    nat = _nat(q, min(q.find(BY_REPLY, replies), key=lambda key: rank(q, key)))
     match = clauses(f"ip && {nat.ip}.src == {nat.logical}", _at(q, nat, "outport"), nat.place)
     actions = f"{_as_external(nat)}ct_dnat;"
-    yield flow(nat.external.router, OUT_UNDNAT, 100, match, actions, source=SOURCE, hint=key)
+    yield flow(replies.router, OUT_UNDNAT, 100, match, actions, source=SOURCE, hint=nat.key)
 
 
 def _as_external(nat: Nat) -> str:

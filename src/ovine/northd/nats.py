@@ -47,6 +47,15 @@ class Spot(NamedTuple):
     """The condition under which a host is that one."""
 
 
+class Replies(NamedTuple):
+    """Packets that may be replies of a translated destination, on a distributed router."""
+
+    router: Uuid
+    gateway: Uuid
+    logical: str
+    place: str
+
+
 @dataclass(frozen=True)
 class Nat:
     """A rule that works. Addresses are in canonical form."""
@@ -92,6 +101,14 @@ class Nat:
             return None
         return Spot(self.external.router, self.external.gateway, self.mac, self.place)
 
+    @property
+    def replies(self) -> Replies | None:
+        """The replies that are to be translated back at a gateway port."""
+        router, gateway, _ = self.external
+        if gateway is None or not self.from_outside or self.stateless:
+            return None
+        return Replies(router, gateway, self.logical, self.place)
+
 
 NATS: Relation[Uuid, Nat] = Relation("NAT rules")
 """By the northbound row's uuid."""
@@ -114,6 +131,7 @@ BY_SOURCE = Index(
     lambda nat: ((*nat.external[:2], nat.logical, nat.allowed),) if nat.from_inside else (),
     "NAT by source",
 )
+BY_REPLY = Index(NATS, lambda nat: () if nat.replies is None else (nat.replies,), "NAT rules by replies")
 BY_SPOT = Index(NATS, lambda nat: () if nat.spot is None else (nat.spot,), "NAT rules by place")
 SPOTS_OF_ROUTER = Index(
     NATS, lambda nat: (nat.external.router,) if nat.mac is not None else (), "NAT rules on the spot by router"
@@ -270,11 +288,11 @@ def translates_sources(q: Reader, nat: Nat) -> bool:
 def is_source_of(q: Reader, nat: Nat) -> bool:
     """As `translates_sources`, without complaint."""
     rivals = q.find(BY_SOURCE, (*nat.external[:2], nat.logical, nat.allowed))
-    return nat.from_inside and min(rivals, key=lambda key: _rank(q, key)) == nat.key
+    return nat.from_inside and min(rivals, key=lambda key: rank(q, key)) == nat.key
 
 
 def _is_first(q: Reader, nat: Nat, rivals: tuple[Uuid, ...], what: str) -> bool:
-    ordered = sorted(rivals, key=lambda key: _rank(q, key))
+    ordered = sorted(rivals, key=lambda key: rank(q, key))
     if ordered[0] == nat.key:
         return True
     other = q.row(NATS, ordered[0])
@@ -284,7 +302,8 @@ def _is_first(q: Reader, nat: Nat, rivals: tuple[Uuid, ...], what: str) -> bool:
     )
 
 
-def _rank(q: Reader, key: Uuid) -> tuple[str, str, str, Uuid]:
+def rank(q: Reader, key: Uuid) -> tuple[str, str, str, Uuid]:
+    """Which of several rules comes first."""
     row = q.row(NATS, key)
     return row.kind, row.external.address, row.logical, key
 
