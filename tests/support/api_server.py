@@ -41,6 +41,19 @@ physnet1 = ["100:199"]
 """
 
 
+UNLIMITED = """
+[quota]
+network = -1
+subnet = -1
+port = -1
+router = -1
+floatingip = -1
+security_group = -1
+security_group_rule = -1
+"""
+"""Tests share their projects."""
+
+
 @dataclass
 class Caller:
     """A user with a token; each method returns the reply's status and decoded body."""
@@ -234,7 +247,7 @@ def credentials(name: str, password: str, project: str | None = None) -> dict[st
 @contextlib.contextmanager
 def running_cloud(directory: Path, *, daemons: Sequence[int] = (1,), config: str = CONFIG) -> Iterator[Cloud]:
     """A cloud with one daemon for each number of workers in `daemons`."""
-    (directory / "ovine.toml").write_text(config)
+    (directory / "ovine.toml").write_text(config if "[quota]" in config else config + UNLIMITED)
     create_identity_file(directory / "identity.toml", ["admin", "demo", "other"], USERS)
     with (
         start_server(cloud_model.DATABASE, directory / "cloud", name="cloud") as upper,

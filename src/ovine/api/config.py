@@ -12,7 +12,7 @@ Tests: tests/unit/api/test_api_config.py.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,19 @@ class Mtu:
 
 
 @dataclass(frozen=True)
+class Quotas:
+    """How many resources a project may have for which no limit has been set; -1 for any number."""
+
+    network: int = 100
+    subnet: int = 100
+    port: int = 500
+    router: int = 10
+    floatingip: int = 50
+    security_group: int = 10
+    security_group_rule: int = 100
+
+
+@dataclass(frozen=True)
 class KeystoneConfig:
     """A Keystone that is asked about tokens, instead of the local identity. `url` ends in /v3."""
 
@@ -67,6 +80,7 @@ class Config:
     flat_networks: tuple[str, ...] = ("*",)
     """Physical networks that may carry a flat network; "*" for any."""
     mtu: Mtu = field(default_factory=Mtu)
+    quota: Quotas = field(default_factory=Quotas)
     base_mac: str = "fa:16:3e"
     max_dns_nameservers: int = 5
     max_host_routes: int = 20
@@ -129,7 +143,10 @@ def load(path: Path | None) -> Config:
 def from_dict(data: dict[str, Any]) -> Config:
     """A configuration from plain values. Raises ConfigError."""
     data = {key: value for key, value in data.items() if key not in OTHERS_TABLES}
-    sections = ((data, Config), (data.get("mtu", {}), Mtu), (data.get("keystone", {}), KeystoneConfig))
+    sections = (
+        (data, Config),
+        *((data.get(name, {}), kind) for name, kind in (("mtu", Mtu), ("quota", Quotas), ("keystone", KeystoneConfig))),
+    )
     for section, kind in sections:
         known = kind.__dataclass_fields__
         unknown = sorted(set(section) - set(known)) if isinstance(section, dict) else []
@@ -156,6 +173,9 @@ def _checked(config: Config) -> Config:
         for low, high in ranges:
             if high > 4094:
                 raise ConfigError(f"vlan_ranges: {low}:{high} of {name!r} is beyond 4094")
+    for name, limit in asdict(config.quota).items():
+        if limit < -1:
+            raise ConfigError(f"quota.{name}: {limit} is no limit; -1 is for any number")
     if config.mtu.overlay_ip_version not in (4, 6):
         raise ConfigError("mtu.overlay_ip_version: 4 or 6")
     return config

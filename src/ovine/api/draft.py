@@ -62,6 +62,8 @@ class Draft:
         self._new_addresses: dict[tuple[Uuid, str], IPAllocation] = {}
         self._new_macs: dict[tuple[Uuid, str], Port] = {}
         self._new_places: dict[tuple[str, str], SecurityGroup] = {}
+        self.asked: set[Uuid] = set()
+        """The resources that the request itself asks for; others come with them."""
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -203,6 +205,16 @@ class Draft:
         """The plan holds only if the network's set of ports is still the one seen."""
         seen = self._replica.index(Port, "network").find(network)
         self._pinned[network] = tuple(port.mac_address for port in seen)
+
+    @property
+    def inserted(self) -> Iterable[Row]:
+        """The rows that will be new."""
+        return self._inserted.values()
+
+    @property
+    def deleted(self) -> Iterable[Row]:
+        """The rows that will be gone."""
+        return self._deleted.values()
 
     # --- sending ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from neutron_lib.api.definitions import (
     l3_port_ip_change_not_allowed,
     pagination,
     project_id,
+    quota_check_limit,
     revisionifmatch,
     security_groups_port_filtering,
     sort_key_validation,
@@ -31,6 +32,7 @@ _BEHAVIOURS: tuple[ModuleType, ...] = (
     aap_reject_multicast,
     empty_string_filtering,
     extraroute_atomic,
+    quota_check_limit,
     filter_validation,
     ip_substring_port_filtering,
     l3_port_ip_change_not_allowed,
@@ -46,6 +48,18 @@ _BEHAVIOURS: tuple[ModuleType, ...] = (
 
 # Extensions that Neutron describes in its own tree: alias, name, description, and when it was last changed.
 _NEUTRONS_OWN = (
+    (
+        "quotas",
+        "Quota management support",
+        "Expose functions for quotas management per project",
+        "2012-07-29T10:00:00-00:00",
+    ),
+    (
+        "quota_details",
+        "Quota details management support",
+        "Expose functions for quotas usage statistics per project",
+        "2017-02-10T10:00:00-00:00",
+    ),
     (
         "standard-attr-description",
         "standard-attr-description",

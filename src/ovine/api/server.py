@@ -83,9 +83,38 @@ class NetworkApi:
                 return _allow(request, "GET", json_reply(200, {"extensions": list(EXTENSIONS.values())}))
             case ["extensions", alias]:
                 return _allow(request, "GET", _extension(alias))
+            case ["quotas", *rest]:
+                return await self._quotas(request, caller, rest)
             case [path, *rest] if path in BY_PATH:
                 return await self._resource(request, caller, BY_PATH[path], rest)
         raise errors.http_error(404)
+
+    async def _quotas(self, request: Request, caller: Caller, rest: list[str]) -> Response:
+        service = self._service
+        match rest:
+            case []:
+                return _allow(request, "GET", json_reply(200, await service.quotas(caller)))
+            case ["tenant" | "project" as word]:
+                own = {word: {f"{word}_id": caller.project_id}}
+                return _allow(request, "GET", json_reply(200, own))
+            case [project, "default" | "details" as what]:
+                return _allow(request, "GET", json_reply(200, await service.quota(caller, project, what)))
+            case [project]:
+                return await self._quota(request, caller, project)
+        raise errors.http_error(404)
+
+    async def _quota(self, request: Request, caller: Caller, project: str) -> Response:
+        async def get() -> Response:
+            return json_reply(200, await self._service.quota(caller, project))
+
+        async def put() -> Response:
+            return json_reply(200, await self._service.set_quota(caller, project, await self._body(request)))
+
+        async def delete() -> Response:
+            await self._service.reset_quota(caller, project)
+            return json_reply(204)
+
+        return await _by_method(request, GET=get, PUT=put, DELETE=delete)
 
     async def _caller(self, request: Request) -> Caller:
         caller = await self._authenticator.caller(request.headers.get("x-auth-token", ""))

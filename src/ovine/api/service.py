@@ -20,6 +20,7 @@ from ovine.api import (
     networks,
     ports,
     query,
+    quotas,
     router_actions,
     routers,
     security_group_rules,
@@ -31,7 +32,7 @@ from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_error
-from ovine.api.policy import Judge, Policy, not_found, target_of
+from ovine.api.policy import Judge, Policy, Target, not_found, target_of
 from ovine.api.resources import ROUTER, SECURITY_GROUP, Resource
 from ovine.api.store import Store
 from ovine.api.views import View, view
@@ -117,7 +118,9 @@ class Service:
 
         def plan(draft: Draft) -> list[Uuid]:
             pairs = zip(items, parsed, strict=True)
-            return [cast(Row, make(draft, self._env, judge, given, whole)).uuid for given, whole in pairs]
+            made = [cast(Row, make(draft, self._env, judge, given, whole)).uuid for given, whole in pairs]
+            draft.asked.update(made)
+            return made
 
         await self._store.refresh()
         uuids = await self._store.commit(plan)
@@ -190,6 +193,38 @@ class Service:
         await self._change(ROUTER, judge, uuid, if_match, change)
         return told if told is not None else {ROUTER.name: self._shown(ROUTER, judge, uuid)}
 
+    # --- quotas -----------------------------------------------------------------------------------------------------
+
+    async def quotas(self, caller: Caller) -> dict[str, Any]:
+        """The reply to `GET /quotas`."""
+        self.judge(caller).require("update_quota", _project("*"))
+        await self._store.refresh()
+        return {"quotas": quotas.listed(self._env.config, self._store.replica)}
+
+    async def quota(self, caller: Caller, project: str, what: str = "") -> dict[str, Any]:
+        """The reply to `GET /quotas/PROJECT[/default|/details]`."""
+        self.judge(caller).require("get_quota", _project(project))
+        await self._store.refresh()
+        config, replica = self._env.config, self._store.replica
+        if what == "details":
+            return {"quota": quotas.details(config, replica, project)}
+        return {"quota": quotas.defaults(config) if what else quotas.view(config, replica, project)}
+
+    async def set_quota(self, caller: Caller, project: str, body: Any) -> dict[str, Any]:
+        """The reply to `PUT /quotas/PROJECT`."""
+        self.judge(caller).require("update_quota", _project(project))
+        limits, compare = quotas.parse(body)
+        replica = self._store.replica
+        await self._store.refresh()
+        await self._store.commit(lambda draft: quotas.put(draft, replica, project, limits, compare=compare))
+        return {"quota": quotas.view(self._env.config, replica, project)}
+
+    async def reset_quota(self, caller: Caller, project: str) -> None:
+        """`DELETE /quotas/PROJECT`."""
+        self.judge(caller).require("delete_quota", _project(project))
+        await self._store.refresh()
+        await self._store.commit(lambda draft: quotas.reset(draft, self._store.replica, project))
+
     # --- tags -------------------------------------------------------------------------------------------------------
 
     async def tags(self, resource: Resource, caller: Caller, uuid: str) -> dict[str, Any]:
@@ -214,6 +249,10 @@ class Service:
         judge = self.judge(caller)
         await self._change(resource, judge, uuid, None, change)
         return {"tags": self._shown(resource, judge, uuid)["tags"]}
+
+
+def _project(project: str) -> Target:
+    return Target(project, project, False, False)
 
 
 def _candidates(replica: Replica, resource: Resource, asked: query.Query) -> Iterable[Row]:

@@ -17,10 +17,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from ovine.api import quotas
+from ovine.api.config import Config
 from ovine.api.draft import Draft
 from ovine.api.errors import ServiceUnavailable
 from ovine.model.base import Row
-from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from ovine.model.cloud import (
+    FloatingIP,
+    IPAllocation,
+    Network,
+    Port,
+    Quota,
+    QuotaUsage,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 from ovine.ovsdb import Client, Replica, TransactionError
 
 _log = logging.getLogger("ovine.api")
@@ -38,8 +50,8 @@ _BACK_OFF = 0.002
 class Store:
     """Reads and writes of one API process."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, config: Config) -> None:
+        self._client, self._config = client, config
         replica = client.replica
         for table, *columns in (
             (Subnet, "network"),
@@ -56,10 +68,15 @@ class Store:
             (FloatingIP, "association"),
             (SecurityGroup, "project_id", "place"),
             (SecurityGroupRule, "security_group"),
+            (Quota, "project_id"),
+            (Quota, "project_id", "resource"),
+            (QuotaUsage, "project_id", "resource"),
             (SecurityGroupRule, "remote_group"),
             (SecurityGroupRule, "remote_address_group"),
         ):
             replica.index(table, *columns)
+        for counted in quotas.COUNTED.values():
+            replica.index(counted, "project_id")
 
     @property
     def replica(self) -> Replica:
@@ -81,6 +98,7 @@ class Store:
             txn = draft.transaction()
             if not txn:
                 return result
+            quotas.charge(self._config, draft, self.replica, txn)
             try:
                 await self._client.transact(txn)
                 return result

@@ -112,7 +112,7 @@ async def serve(
             endpoints = partial(_endpoints, settings, network[0], identity[0])
             services.append((IdentityApi(tokens, endpoints), identity))
             authenticator = LocalAuthenticator(tokens, settings.identity_url or endpoints("127.0.0.1")["identity"])
-        service = Service(Store(upper), Policy(config.policy_file), Env(config, lambda: _hosts(lower)))
+        service = Service(Store(upper, config), Policy(config.policy_file), Env(config, lambda: _hosts(lower)))
         services.append((NetworkApi(service, authenticator, config.max_body_bytes), network))
         await _run(services, stopping)
 

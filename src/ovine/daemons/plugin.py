@@ -54,7 +54,8 @@ async def _main(context: Context) -> None:
 
     tls = database_tls(context.tls)
     run = context.paths.ovn_run
-    tables = [table.row for table in cloud.DATABASE.tables.values()]
+    own = (cloud.Quota, cloud.QuotaUsage)  # are the API's
+    tables = [table.row for table in cloud.DATABASE.tables.values() if table.row not in own]
     above = Client(
         cloud.DATABASE,
         context.remote("cloud-db", "OVINE_CLOUD_DB", f"unix:{run}/ovine_cloud.sock"),

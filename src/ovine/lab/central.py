@@ -22,6 +22,15 @@ tenant_network_types = ["geneve"]
 
 [vlan_ranges]
 {PHYSICAL_NETWORK} = ["100:199"]
+
+[quota]
+network = -1
+subnet = -1
+port = -1
+router = -1
+floatingip = -1
+security_group = -1
+security_group_rule = -1
 """
 
 

@@ -6,6 +6,7 @@ here is only what the database adds:
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
   a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
   (`Security_Group`), the floating IP of a fixed one on an external network (`Floating_IP`).
+- What is bounded is counted: see `Quota_Usage`.
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
   allocations, a security group by its ports and rules, a router's ports by the router, and what a floating IP needs
   (its own port, the port it is for, the router and the two router ports in between) by the floating IP.
@@ -238,4 +239,22 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
-DATABASE = database("Ovine_Cloud", "0.3.0", globals())
+@table("Quota", indexes=(("project_id", "resource"),))
+class Quota(Row, frozen=True, kw_only=True):
+    """How many resources of a kind a project may have, where that is not the default; -1 for any number."""
+
+    project_id: Annotated[str, IMMUTABLE] = ""
+    resource: Annotated[str, IMMUTABLE] = ""
+    limit: Annotated[int, Range(-1, None)] = 0
+
+
+@table("Quota_Usage", indexes=(("project_id", "resource"),))
+class QuotaUsage(Row, frozen=True, kw_only=True):
+    """How many it has. Each transaction that makes or deletes some changes it."""
+
+    project_id: Annotated[str, IMMUTABLE] = ""
+    resource: Annotated[str, IMMUTABLE] = ""
+    used: int = 0
+
+
+DATABASE = database("Ovine_Cloud", "0.4.0", globals())
