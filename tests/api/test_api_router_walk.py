@@ -1,7 +1,7 @@
-"""Random histories of routers and floating IPs through two API processes and the plugin.
+"""Random histories of routers and floating IPs through two API processes, the plugin and northd.
 
-After each: no call failed unexpectedly, the resources fit together, the northbound is what they say, and the plugin's
-incremental state is what it computes from nothing.
+After each: no call failed unexpectedly, the resources fit together, the northbound is what they say, northd refuses none
+of it, and the incremental state of both is what they compute from nothing.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class World:
     cloud: Cloud
     northbound: str
     plugin: Daemon
+    northd: Daemon
     outside: list[Outside]
     subnets: list[Any]
 
@@ -68,6 +69,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             f"--ovnnb-db={below.remote}",
             f"--ovnsb-db={cloud.sb_db.remote}",
         ) as plugin,
+        run_daemon(
+            "northd", home / "northd", f"--ovnnb-db={below.remote}", f"--ovnsb-db={cloud.sb_db.remote}"
+        ) as northd,
     ):
         options = {"ovn_cms_options": "enable-chassis-as-gw", "ovn_bridge_mappings": "physnet1:br-ex"}
         for number in range(2):
@@ -77,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for cidr in CIDRS:
             network = admin.make("network")
             subnets.append(admin.make("subnet", network_id=network["id"], ip_version=4, cidr=cidr))
-        yield World(cloud, below.remote, plugin, [outside(admin), outside(admin, "203.0.113.0/24")], subnets)
+        yield World(cloud, below.remote, plugin, northd, [outside(admin), outside(admin, "203.0.113.0/24")], subnets)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,8 +208,10 @@ async def check_northbound(world: World) -> None:
         assert all(len(row.gateway_chassis) in (0, 2) for row in rows(nb.LogicalRouterPort).values())
     finally:
         await client.close()
+    await until(lambda: world.northd.failures() == [], "a northd that takes it all")
     assert world.plugin.failures() == []
     assert world.plugin.command("ovine/audit") == ""
+    assert world.northd.command("ovine/audit") == ""
 
 
 def clear(caller: Caller) -> None:
