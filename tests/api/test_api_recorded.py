@@ -35,8 +35,6 @@ NOT_OFFERED = {
     "address_group": {},
     "subnet": {"dns_publish_fixed_ip": "subnet-dns-publish-fixed-ip", "segment_id": "segment"},
     "router": {
-        "availability_zone_hints": "router_availability_zone",
-        "availability_zones": "router_availability_zone",
         "flavor_id": "l3-flavors",
     },
     "floatingip": {

@@ -1,7 +1,7 @@
 """Random histories of routers and floating IPs through two API processes, the plugin and northd.
 
-After each: no call failed unexpectedly, the resources fit together, the northbound is what they say, northd refuses none
-of it, and the incremental state of both is what they compute from nothing.
+After each: no call failed unexpectedly, the resources fit together, the northbound is what they say, northd refuses
+none of it, and the incremental state of both is what they compute from nothing.
 """
 
 from __future__ import annotations

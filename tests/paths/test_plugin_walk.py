@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from ovine.engine import Engine
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Map, Row, Uuid
+from ovine.model.chassis import GATEWAY
 from ovine.plugin import CLOUD, NORTHBOUND, RULES
-from ovine.plugin.gateways import OPTION, Southbound
+from ovine.plugin.gateways import Southbound
 from ovine.plugin.settings import Settings
 
 WATCHED = tuple(target.relation for target in (*NORTHBOUND, *CLOUD))
@@ -122,7 +123,7 @@ def scheduled(number: int, port_number: int, chassis: int, priority: int) -> nb.
 
 
 def chassis(number: int, offers: bool, mapped: bool) -> sb.Chassis:
-    settings = {"ovn-cms-options": OPTION if offers else "", "ovn-bridge-mappings": "physnet1:br" if mapped else ""}
+    settings = {"ovn-cms-options": GATEWAY if offers else "", "ovn-bridge-mappings": "physnet1:br" if mapped else ""}
     return sb.Chassis(uuid=uuid(13, number), name=f"hv{number}", hostname=f"host{number}", other_config=Map(settings))
 
 

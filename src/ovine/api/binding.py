@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ovine.api.config import TUNNEL_TYPES
+from ovine.model.chassis import zones_of
 from ovine.model.cloud import Network
 from ovine.model.sb import Chassis
 
@@ -31,6 +32,8 @@ class Host:
     names: frozenset[str]
     physical_networks: frozenset[str]
     datapath_type: str
+    zones: frozenset[str] = frozenset()
+    """Its availability zones."""
 
 
 def host_of(chassis: Chassis) -> Host:
@@ -39,7 +42,7 @@ def host_of(chassis: Chassis) -> Host:
     mappings = settings.get("ovn-bridge-mappings", "")
     physical = frozenset(name.strip() for item in mappings.split(",") if (name := item.partition(":")[0]).strip())
     names = frozenset(name for name in (chassis.hostname, chassis.name) if name)
-    return Host(names, physical, settings.get("datapath-type", ""))
+    return Host(names, physical, settings.get("datapath-type", ""), zones_of(settings.get("ovn-cms-options", "")))
 
 
 def bind(

@@ -10,6 +10,8 @@ from typing import Any
 
 from neutron_lib.api.definitions import (
     aap_reject_multicast,
+    availability_zone,
+    availability_zone_filter,
     empty_string_filtering,
     extraroute_atomic,
     filter_validation,
@@ -30,6 +32,8 @@ from ovine.api.resources import DEFINITIONS
 
 _BEHAVIOURS: tuple[ModuleType, ...] = (
     aap_reject_multicast,
+    availability_zone,
+    availability_zone_filter,
     empty_string_filtering,
     extraroute_atomic,
     quota_check_limit,

@@ -43,6 +43,7 @@ from neutron_lib.api.definitions import (
     port_security,
     portbindings,
     provider_net,
+    router_availability_zone,
     router_enable_snat,
     security_groups_normalized_cidr,
     security_groups_remote_address_group,
@@ -101,6 +102,7 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     router_enable_snat,
     extraroute,
     fip_port_details,
+    router_availability_zone,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -137,7 +139,6 @@ NOT_OFFERED = {
     "segment_id": "segment",
     "vlan_transparent": "vlan-transparent",
     "qinq": "qinq",
-    "availability_zone_hints": "network_availability_zone",
     "is_default": "auto-allocated-topology",
     "use_default_subnetpool": "default-subnetpools",
     "propagate_uplink_status": "uplink-status-propagation",

@@ -9,11 +9,12 @@ from typing import Any
 
 from neutron_lib.exceptions import l3 as l3_exc
 
-from ovine.api import extra_routes, router_ports
+from ovine.api import availability_zones, extra_routes, router_ports
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.policy import Judge, Target, target_of
 from ovine.api.resources import ROUTER, UNSET
+from ovine.api.views import positioned
 from ovine.model.base import Map, Uuid
 from ovine.model.cloud import Router
 
@@ -26,9 +27,12 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     project = parsed["project_id"]
     judge.require_create(ROUTER, given, parsed, Target(project, project, False, False))
     _check_ha(parsed)
+    if hints := parsed["availability_zone_hints"]:
+        availability_zones.check(env.hosts(), hints)
     router = draft.insert_resource(
         Router(
             project_id=project,
+            availability_zone_hints=positioned(hints),
             enable_snat=env.config.enable_snat_by_default,
             tags=() if parsed["tags"] is UNSET else tuple(sorted(parsed["tags"])),
             enable_default_route_bfd=bool(parsed["enable_default_route_bfd"]),

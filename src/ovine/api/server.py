@@ -83,6 +83,9 @@ class NetworkApi:
                 return _allow(request, "GET", json_reply(200, {"extensions": list(EXTENSIONS.values())}))
             case ["extensions", alias]:
                 return _allow(request, "GET", _extension(alias))
+            case ["availability_zones"]:
+                _allow(request, "GET", json_reply(204))
+                return json_reply(200, self._service.availability_zones(_query(request)))
             case ["quotas", *rest]:
                 return await self._quotas(request, caller, rest)
             case [path, *rest] if path in BY_PATH:

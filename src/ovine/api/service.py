@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ovine.api import (
     address_groups,
+    availability_zones,
     bodies,
     floating_ips,
     networks,
@@ -192,6 +193,10 @@ class Service:
         judge = self.judge(caller)
         await self._change(ROUTER, judge, uuid, if_match, change)
         return told if told is not None else {ROUTER.name: self._shown(ROUTER, judge, uuid)}
+
+    def availability_zones(self, text: str) -> dict[str, Any]:
+        """The reply to `GET /availability_zones?text`."""
+        return {"availability_zones": availability_zones.listed(self._env.hosts(), text)}
 
     # --- quotas -----------------------------------------------------------------------------------------------------
 

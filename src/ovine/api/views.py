@@ -208,6 +208,8 @@ def router_view(replica: Replica, row: Router) -> View:
         "status": "ACTIVE",
         "external_gateway_info": gateways[0] | {"enable_snat": row.enable_snat} if gateways else None,
         "external_gateways": gateways,
+        "availability_zone_hints": ordered(row.availability_zone_hints),
+        "availability_zones": ordered(row.availability_zone_hints),
         "enable_snat": row.enable_snat,
         "enable_default_route_bfd": row.enable_default_route_bfd,
         "enable_default_route_ecmp": row.enable_default_route_ecmp,

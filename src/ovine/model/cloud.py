@@ -204,6 +204,7 @@ class Router(Row, frozen=True, kw_only=True):
     gateways: Map[int, Annotated[Uuid, Strong("Port")]] = EMPTY
     interfaces: Annotated[tuple[Uuid, ...], Strong("Port")] = ()
     routes: tuple[str, ...] = ()
+    availability_zone_hints: Map[int, str] = EMPTY
     enable_default_route_ecmp: bool = False
     enable_default_route_bfd: bool = False
     tags: tuple[str, ...] = ()
@@ -257,4 +258,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.4.0", globals())
+DATABASE = database("Ovine_Cloud", "0.5.0", globals())

@@ -1,7 +1,8 @@
 """Gateway scheduling: on which chassis, in which order of preference, a router's gateway may be.
 
 Candidates are the chassis with a bridge to the external network's physical network, and among these only those that
-offer themselves (`ovn-cms-options=enable-chassis-as-gw`), if any chassis of the cloud does. What is scheduled stays: a
+offer themselves (`ovn-cms-options=enable-chassis-as-gw`), if any chassis of the cloud does, and are in the router's
+availability zones, if it has hints. What is scheduled stays: a
 chassis that comes goes to the end of the order, one that is unregistered leaves it, and the others keep their places.
 A new gateway prefers the chassis with the least to carry; between equals a hash decides, so that many gateways made at
 once are spread, too. While the southbound database has not been seen, nothing changes.
@@ -21,11 +22,11 @@ from dataclasses import dataclass
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Uuid
+from ovine.model.chassis import GATEWAY, options_of, zones_of
 from ovine.plugin.router_places import ROUTERS_OF_PORT, lrp_name, place
 
 MOST = 5
 """Chassis that one gateway may fail over between."""
-OPTION = "enable-chassis-as-gw"
 _LENGTH = len("lrp-") + 36
 
 GATEWAY_CHASSIS: Relation[str, nb.GatewayChassis] = Relation("Gateway_Chassis")
@@ -46,8 +47,12 @@ def row_name(port: Uuid, chassis: str) -> str:
 
 @query
 def _offers(q: Reader, chassis: Uuid) -> bool:
-    options = _setting(q, chassis, "ovn-cms-options").split(",")
-    return OPTION in (option.strip() for option in options)
+    return GATEWAY in options_of(_setting(q, chassis, "ovn-cms-options"))
+
+
+@query
+def _zones(q: Reader, chassis: Uuid) -> frozenset[str]:
+    return zones_of(_setting(q, chassis, "ovn-cms-options"))
 
 
 @query
@@ -68,9 +73,11 @@ def _anyone_offers(q: Reader) -> bool:
 
 
 @query
-def eligible(q: Reader, name: str, physical: str) -> bool:
-    """Whether a chassis may have gateways to a physical network ("" for a tunnelled network)."""
+def eligible(q: Reader, name: str, physical: str, zones: tuple[str, ...]) -> bool:
+    """Whether a chassis may have gateways to a physical network ("" for a tunnelled one), in one of `zones` if any."""
     for chassis in q.find(CHASSIS_BY_NAME, name):
+        if zones and _zones(q, chassis).isdisjoint(zones):
+            return False
         if physical and physical not in _physical_networks(q, chassis):
             return False
         return _offers(q, chassis) or not _anyone_offers(q)
@@ -78,10 +85,10 @@ def eligible(q: Reader, name: str, physical: str) -> bool:
 
 
 @query
-def candidates(q: Reader, physical: str) -> tuple[str, ...]:
+def candidates(q: Reader, physical: str, zones: tuple[str, ...]) -> tuple[str, ...]:
     """The names of all that may."""
     names = sorted(q.row(sb.Chassis, chassis).name for chassis in q.keys(sb.Chassis))
-    return tuple(name for name in names if eligible(q, name, physical))
+    return tuple(name for name in names if eligible(q, name, physical, zones))
 
 
 @query
@@ -103,13 +110,15 @@ def schedule(q: Reader, port: Uuid) -> tuple[tuple[str, int], ...]:
     """The chassis of a gateway port with their priorities, the preferred one first."""
     rows = [q.row(nb.GatewayChassis, found) for found in q.find(PRESENT, lrp_name(port))]
     present = sorted(((row.chassis_name, row.priority) for row in rows), key=lambda item: (-item[1], item[0]))
-    row = q.get(cloud.Port, port)
-    if q.value(Southbound, ()) is None or row is None:
+    row, where = q.get(cloud.Port, port), place(q, port)
+    if q.value(Southbound, ()) is None or row is None or where is None:
         return tuple(present)
+    hints = q.row(cloud.Router, where.router).availability_zone_hints
+    zones = tuple(hints[position] for position in sorted(hints))
     physical = q.row(cloud.Network, row.network).physical_network
-    kept = [name for name, _ in present if eligible(q, name, physical)][:MOST]
+    kept = [name for name, _ in present if eligible(q, name, physical, zones)][:MOST]
     if len(kept) < MOST:
-        fresh = [name for name in candidates(q, physical) if name not in kept]
+        fresh = [name for name in candidates(q, physical, zones) if name not in kept]
         fresh.sort(key=lambda name: (load(q, name), _shuffle(port, name)))
         kept += fresh[: MOST - len(kept)]
     return tuple((name, len(kept) - position) for position, name in enumerate(kept))

@@ -56,6 +56,7 @@ BFD: Relation[BfdKey, nb.BFD] = Relation("BFD")
 def router(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A logical router for each router."""
     row = q.row(cloud.Router, key)
+    hints = row.availability_zone_hints
     ports = (*gateways_of(q, key), *row.interfaces)
     yield ROUTERS(
         key,
@@ -74,7 +75,7 @@ def router(q: Reader, key: Uuid) -> Iterator[Emit]:
             ),
             external_ids=Map(
                 {
-                    "neutron:availability_zone_hints": "",
+                    "neutron:availability_zone_hints": ",".join(hints[position] for position in sorted(hints)),
                     "neutron:revision_number": str(row.revision_number),
                     "neutron:router_name": row.name,
                 }

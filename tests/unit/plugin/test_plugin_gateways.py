@@ -25,9 +25,9 @@ class Bed:
         self.engine.feed(Southbound, (), Southbound())
         self._written: dict[str, nb.GatewayChassis] = {}
 
-    def chassis(self, *numbers: int, offers: bool = True, mapped: bool = True) -> None:
+    def chassis(self, *numbers: int, offers: bool = True, mapped: bool = True, zones: str = "") -> None:
         options = {
-            "ovn-cms-options": "other,enable-chassis-as-gw" if offers else "",
+            "ovn-cms-options": f"availability-zones={zones},enable-chassis-as-gw" if offers else "",
             "ovn-bridge-mappings": "x:br-x, public:br-ex" if mapped else "x:br-x",
         }
         for number in numbers:
@@ -38,10 +38,11 @@ class Bed:
         for number in numbers:
             self.engine.feed(sb.Chassis, Uuid(f"c{number}"), None)
 
-    def router(self, number: int) -> None:
+    def router(self, number: int, *zones: str) -> None:
         gateway = self.gateway(number)
         self.engine.feed(cloud.Port, gateway, cloud.Port(uuid=gateway, network=OUTSIDE))
-        self.engine.feed(cloud.Router, Uuid(f"r{number}"), cloud.Router(gateways=Map({0: gateway})))
+        made = cloud.Router(gateways=Map({0: gateway}), availability_zone_hints=Map(enumerate(zones)))
+        self.engine.feed(cloud.Router, Uuid(f"r{number}"), made)
 
     def gateway(self, number: int) -> Uuid:
         return Uuid(f"00000003-0000-4000-8000-{number:012d}")
@@ -94,6 +95,19 @@ def test_an_offer_of_a_chassis_elsewhere_counts_too(bed: Bed) -> None:
     bed.chassis(2, mapped=False)
     bed.router(1)
     assert bed.settle() == {}
+
+
+def test_a_router_with_hints_stays_in_its_zones(bed: Bed) -> None:
+    bed.chassis(1, zones="north:east")
+    bed.chassis(2, zones="south")
+    bed.chassis(3)
+    bed.router(1, "east", "west")
+    bed.router(2, "west")
+    bed.router(3)
+    found = bed.settle()
+    assert (found[1], 2 in found, len(found[3])) == (["hv1"], False, 3)
+    bed.chassis(1, zones="south")
+    assert 1 not in bed.settle()
 
 
 def test_at_most_five_are_taken(bed: Bed) -> None:
