@@ -37,8 +37,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_packets(lab: Lab, case: Case) -> None:
-    if case.has("needs") and lab.compilers and "OVINE_TRY" not in os.environ:
-        pytest.skip("our daemons cannot do that yet")
     with running(lab, case):
         check(lab)
 
@@ -46,4 +44,11 @@ def test_packets(lab: Lab, case: Case) -> None:
 def check(lab: Lab) -> None:
     """Nothing that our daemons were told has been left out."""
     for name in lab.compilers:
-        assert lab.ask(name, "ovine/failures") == "", name
+        left_out = [line for line in lab.ask(name, "ovine/failures").splitlines() if not _is_of_debians(lab, line)]
+        assert left_out == [], name
+
+
+def _is_of_debians(lab: Lab, failure: str) -> bool:
+    """What Debian's northd always asks for: prefix delegation, and two answers to one packet that is too old."""
+    asked = "'handle_dhcpv6_reply' is not supported" in failure or "rules want different actions" in failure
+    return asked and lab.spec.northd == "c"

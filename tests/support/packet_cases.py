@@ -176,9 +176,6 @@ class Runner:
         self.host_settings.append((host, key))
         self.settled = False
 
-    def do_needs(self, step: Step) -> None:
-        """Says what must be there; whoever chooses the cases looks at that."""
-
     # --- the packets
 
     def do_send(self, step: Step) -> None:

@@ -30,7 +30,7 @@ from ovine.daemons.service import Context, DaemonSpec, run_daemon
 if TYPE_CHECKING:
     from ovine.controller.config import Config
     from ovine.controller.local import Claim
-    from ovine.controller.switch import Desired
+    from ovine.controller.switch import Desired, SwitchState
     from ovine.engine import Engine, Failure
     from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
@@ -278,6 +278,7 @@ class Controller:
             target,
             self.log,
             desired=self._desired,
+            note=self._note_desired,
             packet_in=self._packet_in,
             changed=self._wake_flows.set,
         )
@@ -289,6 +290,18 @@ class Controller:
         from ovine.controller.switch_tables import GROUPS, METERS
 
         return Desired(self.engine.rows(FLOWS), self.engine.rows(GROUPS), self.engine.rows(METERS))
+
+    def _note_desired(self, state: SwitchState) -> bool:
+        """Tells the switch's state what has changed; False while the engine is under way, or knows too little."""
+        from ovine.controller.flows import FLOWS
+        from ovine.controller.switch_tables import GROUPS, METERS
+
+        if not (self._at_rest and self._ever_settled):
+            return False
+        state.flows.note(delta.key for delta in self.engine.take(FLOWS))
+        state.groups.note(delta.key for delta in self.engine.take(GROUPS))
+        state.meters.note(delta.key for delta in self.engine.take(METERS))
+        return True
 
     async def _connect_southbound(self, settings: Config) -> None:
         """Leaves the old southbound database, if any, and turns to the one that the settings name."""
@@ -377,17 +390,10 @@ class Controller:
 
     async def _write_flows(self) -> None:
         """Brings the switch up to date, and then says what is installed."""
-        from ovine.controller.flows import FLOWS
-        from ovine.controller.switch_tables import GROUPS, METERS
-
         await self._wake_flows.wait()
         self._wake_flows.clear()
         if self.link is None or not self._at_rest or not self._ever_settled:
             return
-        state = self.link.state
-        state.flows.note(delta.key for delta in self.engine.take(FLOWS))
-        state.groups.note(delta.key for delta in self.engine.take(GROUPS))
-        state.meters.note(delta.key for delta in self.engine.take(METERS))
         claims, nb_cfg = self._moment
         await self._flush_new_zones()
         if self.link.ready and await self.link.apply():

@@ -50,7 +50,11 @@ _WANTED = frozenset(number for reason, number in REASON_NUMBERS.items() if reaso
 
 
 class SwitchLink:
-    """One bridge, by its management socket. `changed` is called when the link comes up or goes down."""
+    """One bridge, by its management socket. `changed` is called when the link comes up or goes down.
+
+    `note` tells the state under which keys `desired` has changed; False means that this is still being worked out, and
+    that what is desired would not fit together: flows are there before the groups that they name.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class SwitchLink:
         log: logging.Logger,
         *,
         desired: Callable[[], Desired],
+        note: Callable[[SwitchState], bool] = lambda state: True,
         packet_in: Callable[[PacketIn], None],
         changed: Callable[[], None],
     ) -> None:
@@ -68,6 +73,7 @@ class SwitchLink:
         self.last_error: str | None = None
         self._log = log
         self._desired = desired
+        self._note = note
         self._packet_in = packet_in
         self._changed = changed
         self._connection: Connection | None = None
@@ -156,7 +162,10 @@ class SwitchLink:
     # --- bringing the switch up to date -------------------------------------------------------------------------------
 
     async def apply(self) -> bool:
-        """Makes the switch equal to what is desired; True when it has acknowledged, False if the link is down."""
+        """Makes the switch equal to what is desired, and returns True when it has acknowledged.
+
+        False if the link is down, or if it is not known what is desired: whoever works that out calls again.
+        """
         async with self._exclusive:
             return await self._apply()
 
@@ -164,11 +173,14 @@ class SwitchLink:
         while self.ready:
             connection = self._connection
             assert connection is not None
+            if not self._note(self.state):
+                return False
             plan = self.state.plan(self._desired())
             if not any(plan):
                 return True
             try:
-                await self._transact(connection, plan)
+                if await self._transact(connection, plan):
+                    return True
             except (OSError, ProtocolError) as error:
                 # What the switch holds is no longer known for certain: it is read back when the connection is back.
                 self._note_error(error)
@@ -176,7 +188,7 @@ class SwitchLink:
                 return False
         return False
 
-    async def _transact(self, connection: Connection, plan: Plan) -> None:
+    async def _transact(self, connection: Connection, plan: Plan) -> bool:
         """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt."""
         state = self.state
         steps = (
@@ -186,9 +198,10 @@ class SwitchLink:
         )
         for messages, send in steps:
             if not await self._sent(partial(messages, plan), send):
-                return
+                return False
         self.sent += len(plan.flows)
         state.done(plan)
+        return True
 
     async def _sent(
         self, messages: Callable[[], Iterable[Message]], send: Callable[[Iterable[Message]], Awaitable[None]]
@@ -234,7 +247,7 @@ class SwitchLink:
         """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""
         async with self._exclusive:
             if self._connection is None or not await self._apply():
-                return ["the switch is not connected"]
+                return ["changes are under way" if self.ready else "the switch is not connected"]
             desired = self._desired()
             wanted = {key: body for key, body in desired.flows.items() if key not in self.state.flows.rejected}
             described = await self._connection.multipart(FlowStatsRequest())

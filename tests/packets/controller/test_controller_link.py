@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ovine.controller.config import Config
 from ovine.controller.flows import Body, FlowKey
-from ovine.controller.switch import Desired
+from ovine.controller.switch import Desired, SwitchState
 from ovine.controller.tables import ECMP_NEXT_HOP
 from ovine.controller.vswitch import plan
 from ovine.daemons.controller_link import SwitchLink
@@ -37,6 +37,7 @@ class Bench:
     desired: dict[FlowKey, Body] = field(default_factory=dict)
     groups: dict[int, GroupEntry] = field(default_factory=dict)
     meters: dict[int, MeterEntry] = field(default_factory=dict)
+    worked_out: bool = True
 
     async def __aenter__(self) -> Bench:
         await self.host.local.transact(plan(self.host.local.replica, Config("hv1", "host"), None))
@@ -44,6 +45,7 @@ class Bench:
             f"unix:{self.host.directory}/br-int.mgmt",
             logging.getLogger("test"),
             desired=lambda: Desired(self.desired, self.groups, self.meters),
+            note=self.note,
             packet_in=lambda _: None,
             changed=lambda: None,
         )
@@ -56,10 +58,13 @@ class Bench:
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
 
+    def note(self, state: SwitchState) -> bool:
+        state.flows.note(self.desired)
+        state.groups.note(self.groups)
+        state.meters.note(self.meters)
+        return self.worked_out
+
     async def want(self) -> None:
-        self.link.state.flows.note(self.desired)
-        self.link.state.groups.note(self.groups)
-        self.link.state.meters.note(self.meters)
         assert await self.link.apply()
 
 
@@ -103,6 +108,16 @@ async def test_what_is_no_longer_wanted_goes_and_what_is_there_is_not_sent_again
     bench.desired = {GOOD: OUT}
     await bench.want()
     assert bench.link.sent == 3 and await bench.link.audit() == []
+
+
+async def test_nothing_is_sent_while_a_flow_may_be_there_before_its_group(bench: Bench) -> None:
+    bench.worked_out = False
+    bench.desired = {BAD_ACTION: Body((Group(77),))}
+    assert not await bench.link.apply() and bench.link.sent == 0
+    bench.worked_out = True
+    bench.groups = {77: GroupEntry(77, "select", (Bucket(0, (Output(1),), weight=1),))}
+    await bench.want()
+    assert set(bench.link.state.flows.actual) == {BAD_ACTION} and not bench.link.state.flows.rejected
 
 
 async def test_the_audit_tells_what_somebody_else_changed(bench: Bench) -> None:
