@@ -182,10 +182,10 @@ class Northbound:
             self.put(msgspec.structs.replace(row, qos_rules=tuple(one for one in row.qos_rules if one != key)))
 
     def _copp(self, switches: str, *meters: str) -> None:
-        """A row for some switches, which is theirs alone from now on; `-` for none."""
+        """A row for some switches and routers, which is theirs alone from now on; `-` for none."""
         key = row_uuid("copp")
         self.put(nb.Copp(uuid=key, name="copp", meters=_map(meters)))
-        for row in self._switches():
+        for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalSwitch | nb.LogicalRouter)]:
             self.put(msgspec.structs.replace(row, copp=key if row.name in switches.split(",") else None))
 
     def _switches(self, names: str = "") -> list[nb.LogicalSwitch]:

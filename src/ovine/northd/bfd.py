@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator
 from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
+from ovine.northd.copp import limit
 from ovine.northd.flows import FLOWS, flow, one_of, quoted
 from ovine.northd.inputs import ROUTER_OF_ROUTE, ROUTER_PORT_NAMED
 from ovine.northd.router_pipeline import INPUT, OUT_DELIVER
@@ -115,7 +116,8 @@ def session_packets(q: Reader, name: str) -> Iterator[Emit]:
             sent, received = f"ip{version}.src == {own} && {PACKETS}", f"ip{version}.dst == {own} && {PACKETS}"
             leaving = f"outport == {quoted(name)} && {sent}"
             yield flow(port.router, INPUT, 110, sent, "next;", source=SOURCE, hint=key)
-            yield flow(port.router, INPUT, 110, received, "handle_bfd_msg();", source=SOURCE, hint=key)
+            meter = limit(q, port.router, "bfd")
+            yield flow(port.router, INPUT, 110, received, "handle_bfd_msg();", source=SOURCE, hint=key, meter=meter)
             # Routing has taken one from the TTL; the peer takes nothing but 255 (RFC 5881, section 5).
             yield flow(port.router, OUT_DELIVER, 110, leaving, "ip.ttl = 255; output;", source=SOURCE, hint=key)
 

@@ -53,12 +53,6 @@ GAPS = (
         "load balancers are not compiled yet; their addresses do not answer",
     ),
     Gap(
-        "router_copp",
-        nb.LogicalRouter,
-        lambda row: row.copp,
-        "control plane protection is not compiled for routers yet; nothing is metered",
-    ),
-    Gap(
         "multicast_relay",
         nb.LogicalRouter,
         lambda row: row.options.get("mcast_relay", "").lower() == "true",

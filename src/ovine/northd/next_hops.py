@@ -40,8 +40,8 @@ SHARED = (
     Shared(ROUTERS, RESOLVE, 1, "ip4", f"get_arp(outport, {NEXT_HOP4.field}); next;", SOURCE),
     Shared(ROUTERS, RESOLVE, 1, "ip6", f"get_nd(outport, {NEXT_HOP6.field}); next;", SOURCE),
     Shared(ROUTERS, RESOLVE, 0, "1", "drop;", SOURCE),
-    Shared(ROUTERS, REQUEST, 100, f"{_UNKNOWN} && ip4", _ASK4, SOURCE),
-    Shared(ROUTERS, REQUEST, 100, f"{_UNKNOWN} && ip6", _ASK6, SOURCE),
+    Shared(ROUTERS, REQUEST, 100, f"{_UNKNOWN} && ip4", _ASK4, SOURCE, "arp-resolve"),
+    Shared(ROUTERS, REQUEST, 100, f"{_UNKNOWN} && ip6", _ASK6, SOURCE, "nd-ns-resolve"),
     Shared(ROUTERS, REQUEST, 0, "1", "output;", SOURCE),
 )
 

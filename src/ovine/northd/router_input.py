@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ovine.engine import Emit, Reader, query, rule
 from ovine.model import nb
 from ovine.model.base import Uuid
+from ovine.northd.copp import limit
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, one_of, quoted
 from ovine.northd.nats import taken_addresses
@@ -100,8 +101,9 @@ def own_address(q: Reader, router: Uuid) -> Iterator[Emit]:
             match = f"ip{version}.dst == {one_of(own.shared)}"
             yield flow(router, RESOLVE, 2, match, "drop;", source=SOURCE, hint=router)
         if own.all and not is_central(q, router):
-            for priority, match, actions in _unreachable(own):
-                yield flow(router, INPUT, priority, match, actions, source=SOURCE, hint=router)
+            for priority, match, actions, protocol in _unreachable(own):
+                meter = limit(q, router, protocol) if protocol else None
+                yield flow(router, INPUT, priority, match, actions, source=SOURCE, hint=router, meter=meter)
 
 
 def _echo(own: Own) -> tuple[str, str]:
@@ -111,19 +113,19 @@ def _echo(own: Own) -> tuple[str, str]:
     return match, f"{ip}.dst <-> {ip}.src; ip.ttl = 255; {icmp}.type = {reply}; flags.loopback = 1; next;"
 
 
-def _unreachable(own: Own) -> Iterator[tuple[int, str, str]]:
+def _unreachable(own: Own) -> Iterator[tuple[int, str, str, str]]:
     """No port of the router is open, and no protocol but ICMP is spoken (RFC 1122, RFC 4443, RFC 9260)."""
     ip = f"ip{own.version}"
     match = f"{ip}.dst == {one_of(own.all)} && !ip.later_frag"
     back = f"eth.dst <-> eth.src; {ip}.dst <-> {ip}.src;"
     icmp, kind, port, protocol = ("icmp4", 3, 3, 2) if own.version == 4 else ("icmp6", 1, 4, 3)
     error = f"{icmp} {{ {back} ip.ttl = 255; {icmp}.type = {kind}; {icmp}.code ="
-    yield 80, f"{match} && tcp", f"tcp_reset {{ {back} next; }};"
-    yield 80, f"{match} && sctp", f"sctp_abort {{ {back} next; }};"
-    yield 80, f"{match} && udp", f"{error} {port}; next; }};"
+    yield 80, f"{match} && tcp", f"tcp_reset {{ {back} next; }};", "tcp-reset"
+    yield 80, f"{match} && sctp", f"sctp_abort {{ {back} next; }};", "tcp-reset"
+    yield 80, f"{match} && udp", f"{error} {port}; next; }};", f"{icmp}-error"
     # There is no error about an ICMP error, and no answer to other ICMP.
-    yield 75, f"{match} && {icmp}", "drop;"
-    yield 70, match, f"{error} {protocol}; next; }};"
+    yield 75, f"{match} && {icmp}", "drop;", ""
+    yield 70, match, f"{error} {protocol}; next; }};", f"{icmp}-error"
 
 
 @rule(over=ENABLED, writes=(FLOWS,))
@@ -148,4 +150,5 @@ def expired(q: Reader, key: Uuid) -> Iterator[Emit]:
                 f"outport = {quoted(port.name)}; flags.loopback = 1; output; }};"
             )
             match = f"{inport} && {ip} && ip.ttl == {{0, 1}} && !ip.later_frag"
-            yield flow(port.router, INPUT, 31, match, actions, source=SOURCE, hint=key)
+            meter = limit(q, port.router, f"{icmp}-error")
+            yield flow(port.router, INPUT, 31, match, actions, source=SOURCE, hint=key, meter=meter)

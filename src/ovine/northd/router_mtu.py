@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from ovine.engine import Emit, Index, Reader, query, rule
 from ovine.language import SyntaxProblem, parse_match
 from ovine.model.base import Map, Uuid
+from ovine.northd.copp import limit
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, one_of, quoted
 from ovine.northd.router_pipeline import INPUT, LARGER, LOOPED, MTU, TOO_BIG, TOO_LARGE
@@ -71,7 +72,8 @@ def limited(q: Reader, key: Uuid) -> Iterator[Emit]:
         yield flow(port.router, MTU, 55, f"{match} && ({exempt})", "next;", source=SOURCE, hint=key)
     for version, actions in _errors(port, mtu, LARGER):
         match = f"inport == {quoted(port.name)} && ip{version} && {LARGER.field} && !{LOOPED.field}"
-        yield flow(port.router, INPUT, 150, match, actions, source=SOURCE, hint=key)
+        meter = limit(q, port.router, f"icmp{version}-error")
+        yield flow(port.router, INPUT, 150, match, actions, source=SOURCE, hint=key, meter=meter)
 
 
 @rule(over=LIMITED, writes=())
@@ -109,7 +111,8 @@ def too_big(q: Reader, key: Uuid) -> Iterator[Emit]:
                 f"inport == {quoted(port.name)} && outport == {one_of(others)} && ip{version} && {TOO_LARGE.field} && "
                 f"!{LOOPED.field}"
             )
-            yield flow(port.router, TOO_BIG, 150, match, actions, source=SOURCE, hint=key)
+            meter = limit(q, port.router, f"icmp{version}-error")
+            yield flow(port.router, TOO_BIG, 150, match, actions, source=SOURCE, hint=key, meter=meter)
 
 
 def _errors(port: RouterPort, mtu: int, result: Register) -> Iterator[tuple[int, str]]:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from ovine.engine import Emit, Reader, rule
 from ovine.model.base import Uuid
+from ovine.northd.copp import limit
 from ovine.northd.datapaths import ROUTERS, member
 from ovine.northd.flows import FLOWS, MEMBERS, Shared, flow, one_of, quoted, scope
 from ovine.northd.router_pipeline import INPUT, KNOWN, LEARN, LEARNS, LOOKUP, PORT_MAC
@@ -50,13 +51,16 @@ SHARED = (
         f"{_ND_SEEN} {KNOWN.field} = lookup_nd(inport, ip6.src, nd.tll); next;",
         SOURCE,
     ),
-    Shared(ROUTERS, LEARN, 100, f"arp && {_NEW}", "put_arp(inport, arp.spa, arp.sha); next;", SOURCE),
-    Shared(ROUTERS, LEARN, 100, f"nd_na && {_NEW}", "put_nd(inport, nd.target, nd.tll); next;", SOURCE),
+    Shared(ROUTERS, LEARN, 100, f"arp && {_NEW}", "put_arp(inport, arp.spa, arp.sha); next;", SOURCE, "arp"),
+    Shared(ROUTERS, LEARN, 100, f"nd_na && {_NEW}", "put_nd(inport, nd.target, nd.tll); next;", SOURCE, "nd-na"),
     # Without the option, an advertisement was answered to the address that it comes from (RFC 4861, section 4.4).
-    Shared(ROUTERS, LEARN, 110, f"nd_na && {_NEW} && nd.tll == 0", "put_nd(inport, nd.target, eth.src); next;", SOURCE),
+    Shared(
+        *(ROUTERS, LEARN, 110, f"nd_na && {_NEW} && nd.tll == 0"),
+        *("put_nd(inport, nd.target, eth.src); next;", SOURCE, "nd-na"),
+    ),
     # Looking for duplicates, and without the option, nothing is said about the sender.
     Shared(ROUTERS, LEARN, 110, "nd_ns && (ip6.src == :: || nd.sll == 0)", "next;", SOURCE),
-    Shared(ROUTERS, LEARN, 100, f"nd_ns && {_NEW}", "put_nd(inport, ip6.src, nd.sll); next;", SOURCE),
+    Shared(ROUTERS, LEARN, 100, f"nd_ns && {_NEW}", "put_nd(inport, ip6.src, nd.sll); next;", SOURCE, "nd-ns"),
     # What is for nobody here; answers stand before it.
     Shared(ROUTERS, INPUT, 85, "arp || nd", "drop;", SOURCE),
 )
@@ -125,4 +129,5 @@ def answer(q: Reader, key: Uuid) -> Iterator[Emit]:
     own = [network.address for network in port.networks6]
     groups = dict.fromkeys(solicited_node(address) for address in own)
     match = f"{inport} && nd_ns && ip6.dst == {one_of([*own, *groups])} && nd.target == {one_of(own)}{where}"
-    yield flow(port.router, INPUT, 90, match, nd_reply(), source=SOURCE, hint=key)
+    meter = limit(q, port.router, "nd-na")
+    yield flow(port.router, INPUT, 90, match, nd_reply(), source=SOURCE, hint=key, meter=meter)

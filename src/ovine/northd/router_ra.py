@@ -14,6 +14,7 @@ from ovine.engine import Emit, Index, Reader, rule
 from ovine.language import SyntaxProblem, parse_actions
 from ovine.model import nb
 from ovine.model.base import Map, Uuid
+from ovine.northd.copp import limit
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.periodic_ra import LEAST_MTU, MODES, PREFERENCES
@@ -47,7 +48,8 @@ def advertisement(q: Reader, key: Uuid) -> Iterator[Emit]:
             f"router port {port.name}: solicitations are not answered, for hosts could not read: {options}"
         ) from problem
     match = f"inport == {quoted(port.name)} && ip6.dst == ff02::2"
-    yield flow(port.router, PREPARE, 110, f"{match} && nd_rs", actions, source=SOURCE, hint=key)
+    meter = limit(q, port.router, "nd-ra-opts")
+    yield flow(port.router, PREPARE, 110, f"{match} && nd_rs", actions, source=SOURCE, hint=key, meter=meter)
     reply = (
         f"eth.dst = eth.src; eth.src = {port.mac}; ip6.dst = ip6.src; ip6.src = {port.link_local}; outport = inport; "
         "flags.loopback = 1; output;"

@@ -6,7 +6,7 @@ import pytest
 
 from ovine.engine import Engine
 from ovine.northd.flows import FLOWS, Scope
-from support.northd import Northbound, compiled
+from support.northd import Northbound, compiled, row_uuid
 
 ALL = """
 switch s1
@@ -56,6 +56,45 @@ def test_all_that_a_protocol_hands_to_the_controller_is_limited_where_the_row_is
             assert rows[place, pipeline, table, priority, match].controller_meter == "m"
         elif isinstance(place, Scope):
             assert (switch, pipeline, table, priority + 1, match) in limited, "the limited one goes first"
+
+
+ROUTERS = """
+router r1
+router r2
+rport r1 r1-a 0a:00:00:00:01:fe 10.0.0.254/24 fd00::fe/64 ra:address_mode=slaac options:gateway_mtu=1400
+rport r2 r2-a 0a:00:00:00:02:fe 10.0.0.254/24 fd00::fe/64 ra:address_mode=slaac
+rport r1 r1-b 0a:00:00:00:03:fe 10.0.1.254/24
+bfd b r1-a 10.0.0.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "limited"),
+    [
+        ("arp", {"put_arp"}),
+        ("nd-na", {"put_nd(inport, nd.target", "nd_na_router"}),
+        ("nd-ns", {"put_nd(inport, ip6.src"}),
+        ("arp-resolve", {"arp {"}),
+        ("nd-ns-resolve", {"nd_ns {"}),
+        ("icmp4-error", {"icmp4 {", "icmp4_error {"}),
+        ("icmp6-error", {"icmp6 {", "icmp6_error {"}),
+        ("tcp-reset", {"tcp_reset {", "sctp_abort {"}),
+        ("nd-ra-opts", {"put_nd_ra_opts"}),
+        ("bfd", {"handle_bfd_msg"}),
+    ],
+)
+def test_what_a_router_hands_to_the_controller_is_limited_by_protocol(protocol: str, limited: set[str]) -> None:
+    rows = made(f"{ROUTERS}copp r1 {protocol}=m").rows(FLOWS)
+    router = row_uuid("router r1")
+    mine = {key: row for key, row in rows.items() if key[0] == router and any(word in row.actions for word in limited)}
+    assert {row.controller_meter for row in mine.values()} == {"m"}
+    assert all(any(word in row.actions for row in mine.values()) for word in limited)
+    assert {row.controller_meter for key, row in rows.items() if key not in mine} == {None}
+    for place, pipeline, table, priority, match in rows:
+        if isinstance(place, Scope) and any(
+            w in rows[place, pipeline, table, priority, match].actions for w in limited
+        ):
+            assert (router, pipeline, table, priority + 1, match) in mine, "the limited one goes first"
 
 
 def test_what_has_no_effect_is_reported() -> None:

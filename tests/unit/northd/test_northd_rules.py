@@ -300,7 +300,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "router_load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
-        "router_copp": {"copp": row_uuid("copp")},
         "multicast_relay": {"options": StrMap({"mcast_relay": "true"})},
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
