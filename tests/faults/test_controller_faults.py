@@ -236,6 +236,6 @@ async def test_an_unknown_port_type_is_named_and_costs_nothing_else(bench: Host)
     flows = await two_ports(bench)
     (datapath,) = bench.southbound.replica.rows(sb.DatapathBinding)
     options = StrMap({"peer": "r"})
-    await bench.below(sb.PortBinding(logical_port="r", datapath=datapath, tunnel_key=9, type="patch", options=options))
-    await bench.until(lambda: [f for f in bench.controller.failures() if "'patch'" in f["error"]], "it is told")
+    await bench.below(sb.PortBinding(logical_port="r", datapath=datapath, tunnel_key=9, type="vtep", options=options))
+    await bench.until(lambda: [f for f in bench.controller.failures() if "'vtep'" in f["error"]], "it is told")
     assert bench.flows() == flows
