@@ -19,6 +19,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
+from weakref import WeakValueDictionary
 
 from ovine.engine import Emit, Index, Reader, Relation, Rule, query, rule
 from ovine.model import sb
@@ -27,8 +28,9 @@ from ovine.northd.stages import Stage
 from ovine.projection import NAMESPACE, Names, Target, ref
 
 
-class Scope(NamedTuple):
-    """A named set of datapaths."""
+@dataclass(frozen=True, order=True, slots=True, weakref_slot=True)
+class Scope:
+    """A named set of datapaths; made by `scope`."""
 
     scope: str
 
@@ -172,17 +174,21 @@ def shared_flows(declared: Iterable[Shared]) -> Rule:
 
 # --- how the rows are recognised in the southbound ------------------------------------------------------------------
 
-GROUPS_KNOWN: dict[Uuid, Scope] = {}
+_SCOPES: WeakValueDictionary[str, Scope] = WeakValueDictionary()
+GROUPS_KNOWN: WeakValueDictionary[Uuid, Scope] = WeakValueDictionary()
 """The row uuids that groups have, which depend on their names alone. A group's row has no name of its own.
 
-Rules declare scopes too, as they run; so every scope that is in use is known before rows are compared.
+Rules declare scopes too, as they run; so every scope that is in use is known before rows are compared. One that nobody
+uses any more is forgotten.
 """
 
 
-@lru_cache(maxsize=65536)
 def scope(name: str) -> Scope:
-    """Declares a scope."""
-    declared = Scope(name)
+    """Declares a scope; there is one object for each name."""
+    known = _SCOPES.get(name)
+    if known is not None:
+        return known
+    declared = _SCOPES[name] = Scope(name)
     row_name = f"{sb.LogicalDPGroup.spec.name} {declared!r}"
     GROUPS_KNOWN[Uuid(str(uuids.uuid5(NAMESPACE, row_name)))] = declared
     return declared

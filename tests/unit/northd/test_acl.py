@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from ovine import northd
@@ -106,6 +108,17 @@ def test_the_datapath_group_of_a_port_group_is_known_by_its_uuid(northbound: Nor
     assert scope in GROUPS_KNOWN.values()
     assert len(engine.rows(DP_GROUPS)[scope].datapaths) == SWITCHES - 1
     assert BY_SCOPE.relation is MEMBERS
+
+
+def test_a_port_group_that_is_gone_leaves_no_trace() -> None:
+    key = row_uuid("group fleeting")
+    before = len(GROUPS_KNOWN)
+    held = acl_scopes.group_scope(key)
+    assert acl_scopes.group_scope(key) is held and len(GROUPS_KNOWN) == before + 1
+    del held
+    gc.collect()
+    assert len(GROUPS_KNOWN) <= before
+    assert f"port group {key}" not in {each.scope for each in GROUPS_KNOWN.values()}
 
 
 def test_both_directions_note_verdicts_in_the_same_bits() -> None:
