@@ -148,21 +148,17 @@ async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed
 
 def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
-    for switch in ("s1", "s2"):
-        bed.nbctl("--may-exist", "ls-add", switch)
-        bed.nbctl("set", "logical_switch", switch, "other_config:mcast_snoop=true")
-    bed.nbctl("lr-add", "r1", "--", "set", "logical_router", "r1", "options:mcast_relay=true")
+    for router in ("r1", "r2"):
+        bed.nbctl("lr-add", router, "--", "set", "logical_router", router, "options:mcast_relay=true")
     bed.nbctl("lsp-add", "s1", "v1", "--", "lsp-set-type", "v1", "vtep")
     bed.sync()
     failures = daemon.failures()
     assert sorted((f["rule"], f["error"].partition(":")[0]) for f in failures) == [
         ("northd.gaps.multicast_relay", "NotCompiled"),
-        ("northd.gaps.multicast_snooping", "NotCompiled"),
-        ("northd.gaps.multicast_snooping", "NotCompiled"),
+        ("northd.gaps.multicast_relay", "NotCompiled"),
         ("northd.gaps.port_type", "NotCompiled"),
     ]
-    assert "multicast is flooded" in next(f["error"] for f in failures if "snooping" in f["rule"])
-    assert len(re.findall(r"WARN.*multicast_snooping", daemon.messages())) == 1
+    assert "it stays on its switch" in next(f["error"] for f in failures if "relay" in f["rule"])
     assert len(re.findall(r"WARN.*port_type", daemon.messages())) == 1
     assert len(re.findall(r"WARN.*multicast_relay", daemon.messages())) == 1
 
@@ -238,11 +234,10 @@ async def test_rows_of_hosts_are_left_alone(bed: NorthdBed, daemon: Daemon) -> N
     async with replica(bed.below, sb.DATABASE) as below:
         await add_host(below, "h1", nb_cfg=0)
         transaction = Transaction()
-        transaction.insert(sb.IGMPGroup(address="224.1.1.1"))
         transaction.insert(sb.ControllerEvent(event_type="empty_lb_backends", seq_num=1))
         transaction.insert(sb.ServiceMonitor(ip="10.0.0.1", port=80, protocol="tcp", logical_port="p1"))
         await below.transact(transaction)
-        tables = (sb.IGMPGroup, sb.ControllerEvent, sb.ServiceMonitor, sb.Chassis, sb.ChassisPrivate, sb.Encap)
+        tables = (sb.ControllerEvent, sb.ServiceMonitor, sb.Chassis, sb.ChassisPrivate, sb.Encap)
         before = {table: dict(below.replica.rows(table)) for table in tables}
         make_switch(bed)
         bed.nbctl("--wait=sb", "ls-del", "s1")
