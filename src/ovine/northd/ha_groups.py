@@ -181,24 +181,59 @@ def beyond_switch(q: Reader, switch: Uuid) -> tuple[tuple[Uuid, ...], frozenset[
 
 @query
 def connected_hosts(q: Reader, router: Uuid) -> frozenset[Uuid]:
-    """The hosts that may have packets for a router's gateways."""
+    """The hosts that may have packets for a router's gateways.
+
+    What lies beyond a switch that several routers share is looked for once for all of them.
+    """
     found: set[Uuid] = set()
-    routers, switches = {router: None}, dict[Uuid, None]()
+    routers = {router: None}
     queue = [router]
     while queue:
-        near, joined = beyond_router(q, queue.pop())
-        onward = list(joined)
-        for switch in near:
-            if switch not in switches:
-                switches[switch] = None
-                others, gateways = beyond_switch(q, switch)
-                found |= hosts_of(q, switch) | gateways
-                onward += others
-        for other in onward:
+        switches, joined = beyond_router(q, queue.pop())
+        for switch in switches:
+            found |= reached_by(q, switch) if is_shared(q, switch) else at_switch(q, switch)
+        for other in joined:
             if other not in routers:
                 routers[other] = None
                 queue.append(other)
     return frozenset(found)
+
+
+@query
+def is_shared(q: Reader, switch: Uuid) -> bool:
+    """Whether several routers meet at a switch."""
+    return len({q.row(ROUTER_PORTS, key).router for key in q.find(PORTS_ON_SWITCH, switch)}) > 1
+
+
+def at_switch(q: Reader, switch: Uuid) -> frozenset[Uuid]:
+    """The hosts that have to do with a switch itself."""
+    return hosts_of(q, switch) | beyond_switch(q, switch)[1]
+
+
+@query
+def reached_by(q: Reader, switch: Uuid) -> frozenset[Uuid]:
+    """The hosts of a switch, and of all that is connected to it."""
+    return frozenset(host for one in within_reach(q, switch) for host in at_switch(q, one))
+
+
+@query
+def within_reach(q: Reader, switch: Uuid) -> tuple[Uuid, ...]:
+    """A switch, and all that are connected to it by way of routers."""
+    switches: dict[Uuid, None] = {switch: None}
+    routers: dict[Uuid, None] = {}
+    queue: list[Uuid] = list(beyond_switch(q, switch)[0])
+    while queue:
+        router = queue.pop()
+        if router in routers:
+            continue
+        routers[router] = None
+        near, joined = beyond_router(q, router)
+        queue += joined
+        for other in near:
+            if other not in switches:
+                switches[other] = None
+                queue += beyond_switch(q, other)[0]
+    return tuple(switches)
 
 
 # --- how the rows are recognised in the southbound ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ovine import northd
 from ovine.engine import Engine
 from ovine.model import sb
 from ovine.model.base import StrMap
@@ -120,3 +121,20 @@ def test_another_port_on_a_host_that_is_there_already_touches_no_group() -> None
     engine.run()
     assert [key for name, key in engine.log if name.endswith("group_of_port")] == [row_uuid("rport r1-public")]
     assert "h2" in refs(engine, "r1-public")
+
+
+def test_what_lies_beyond_a_shared_network_is_looked_for_once_for_all_its_routers() -> None:
+    northbound = Northbound()
+    northbound.apply(TWO_TENANTS)
+    for number in range(1, 9):
+        northbound.apply(tenant(number))
+        northbound.apply(
+            f"nat r{number} dnat_and_snat 172.16.1.{number} 10.{number}.0.1 port=p{number} mac=0a:00:00:00:aa:0{number}"
+        )
+        bound(northbound, f"s{number}", f"p{number}", "h1" if number % 2 else "h2")
+    engine = northd.new_engine()
+    northbound.feed(engine)
+    engine.log = []
+    engine.run()
+    assert [key for name, key in engine.log if name == "within_reach"] == [(row_uuid("public"),)]
+    assert refs(engine, "r1-public") == {"h1", "h2"}
