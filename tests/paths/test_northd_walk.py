@@ -26,6 +26,8 @@ ADDRESSES = (
     "0a:00:00:00:00:03 10.0.0.1",
     "nonsense",
     "dynamic",
+    "dynamic 10.0.0.3",
+    "0a:00:00:00:00:09 dynamic",
 )
 
 
@@ -41,6 +43,8 @@ def port_command(draw: st.DrawFn) -> str:
         "dhcpv6=d6",
         f"options:requested-tnl-key={draw(st.sampled_from(('1', '5', 'x')))}",
         "options:hostname=h",
+        "parent_name=p1",
+        "tag_request=0",
         "options:mcast_flood=true",
         "options:mcast_flood_reports=true",
     )
@@ -103,6 +107,11 @@ COMMANDS = st.one_of(
             "heard s1 mrouters h1",
             "heard s2 ff0a::1 h1 p1",
             "heard s2 224.0.0.5 h1 p1",
+            "switch s1 subnet=10.0.0.0/29",
+            "switch s1 subnet=10.0.0.0/29 exclude_ips=10.0.0.2..10.0.0.4 ipv6_prefix=fd00::",
+            "switch s2 mac_only=true",
+            "switch s2 subnet=nonsense",
+            "global mac_prefix=0a:00:aa",
             "dns s2 a=10.0.0.1 b=10.0.0.2",
             "dns -",
             "router r",

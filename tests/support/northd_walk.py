@@ -12,11 +12,20 @@ from collections.abc import Callable, Iterable
 from ovine import northd
 from ovine.engine import Engine
 from ovine.language import parse_actions, parse_match
-from ovine.northd import bfd, datapaths, ports, snooping
+from ovine.northd import bfd, datapaths, ipam, ports, snooping, tags
 from ovine.northd.flows import FLOWS, Scope
 from support.northd import Northbound
 
-STICKY = (datapaths.KEYS, ports.KEYS, snooping.KEYS, bfd.SOURCE_PORTS, bfd.DISCRIMINATORS)
+STICKY = (
+    datapaths.KEYS,
+    ports.KEYS,
+    snooping.KEYS,
+    ipam.ADDRESSES,
+    ipam.MACS,
+    tags.TAGS,
+    bfd.SOURCE_PORTS,
+    bfd.DISCRIMINATORS,
+)
 
 
 def walk(northbound: Northbound, commands: Iterable[str], apply: Callable[[Northbound, str], object]) -> Engine:

@@ -28,6 +28,7 @@ from ovine.northd import (
     flows,
     gaps,
     ha_groups,
+    ipam,
     learned,
     leftovers,
     mac_bindings,
@@ -47,6 +48,7 @@ from ovine.northd import (
     sets,
     snooping,
     switching,
+    tags,
 )
 from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
@@ -73,6 +75,14 @@ RULES: tuple[Rule, ...] = (
     datapaths.router_datapath,
     datapaths.scopes,
     *routing.RULES,
+    ipam.reserved,
+    ipam.readable,
+    ipam.taken,
+    ipam.kept_back,
+    ipam.ask_address,
+    ipam.ask_mac,
+    ipam.dynamic,
+    tags.ask_tag,
     ports.port,
     ports.readable,
     ports.port_binding,

@@ -24,6 +24,7 @@ from ovine.northd.datapaths import member, passes_tags, requested_key, switch_of
 from ovine.northd.flows import FLOWS, MEMBERS, Shared, datapath_ref, flow, one_of, quoted, scope
 from ovine.northd.garp import announced
 from ovine.northd.inputs import ROUTER_PORT_NAMED
+from ovine.northd.ipam import DYNAMIC
 from ovine.northd.multicast import L2_GROUP, has_others
 from ovine.northd.pipeline import ANSWER, FORWARD
 from ovine.northd.ports import (
@@ -84,7 +85,7 @@ def attachment(q: Reader, key: Uuid) -> Iterator[Emit]:
     switch = switch_of(q, key)
     if switch is None:
         return
-    addresses = addresses_of(row.addresses, row.dynamic_addresses)
+    addresses = addresses_of(row.addresses, q.get(DYNAMIC, key))
     router_port = _router_port(q, row.options.get("router-port", ""))
     owned, problems = read_addresses(tuple(entry for entry in addresses if entry != "router"))
     wanted, complaint = requested_key(row.options, KEYS.high)
@@ -147,7 +148,7 @@ def attachment_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             options=StrMap(options),
             datapath=datapath_ref(port.switch),
             tunnel_key=number,
-            mac=tuple(sorted(addresses_of(row.addresses, row.dynamic_addresses))),
+            mac=tuple(sorted(addresses_of(row.addresses, q.get(DYNAMIC, key)))),
             port_security=row.port_security,
             nat_addresses=announced(q, key, port.router_port),
             external_ids=binding_ids(row.external_ids),

@@ -72,12 +72,6 @@ GAPS = (
     ),
     Gap("mirror", _PORT, lambda row: row.mirror_rules, "mirrors are not compiled yet; nothing is mirrored"),
     Gap(
-        "tag_allocation",
-        _PORT,
-        lambda row: row.tag_request == 0,
-        "tags are not given out yet; request the one that it shall have",
-    ),
-    Gap(
         "virtual_port",
         _PORT,
         lambda row: row.type == "virtual",

@@ -18,6 +18,8 @@ from ovine.northd.addresses import Owned, parse_owned
 from ovine.northd.datapaths import requested_key, switch_of
 from ovine.northd.flows import datapath_ref
 from ovine.northd.inputs import BOUND, chassis_called
+from ovine.northd.ipam import DYNAMIC
+from ovine.northd.tags import tag_of
 from ovine.projection import Names, Target, ref
 
 VIF, LOCALNET, LOCALPORT, ROUTER, VIRTUAL, EXTERNAL = "", "localnet", "localport", "router", "virtual", "external"
@@ -69,7 +71,7 @@ PORT_BINDINGS: Relation[str, sb.PortBinding] = Relation("Port_Binding")
 KEYS: Sticky[tuple[Uuid, str]] = Sticky("port tunnel keys", 1, 2**15 - 1)
 """By (switch, port name); a pool for each switch."""
 STATES: Relation[Uuid, nb.LogicalSwitchPort] = Relation("Logical_Switch_Port")
-"""What is written back to the northbound: whether the port is up, and its tag."""
+"""What is written back to the northbound: whether the port is up, its tag, and its dynamic_addresses."""
 
 
 FAULTY = Index(PORTS, lambda port: (port.key,) if port.problems else (), "ports with problems")
@@ -85,7 +87,7 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
     switch = switch_of(q, key)
     if switch is None:
         return
-    addresses = addresses_of(row.addresses, row.dynamic_addresses)
+    addresses = addresses_of(row.addresses, q.get(DYNAMIC, key))
     owned, problems = read_addresses(addresses)
     wanted, complaint = requested_key(row.options, KEYS.high)
     unknown = "unknown" in addresses
@@ -113,9 +115,8 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
 
 def addresses_of(configured: tuple[str, ...], dynamic: str | None) -> tuple[str, ...]:
     """The address entries, with those that were given out in place of those that ask for one."""
-    if not dynamic:
-        return configured
-    return tuple(dynamic if "dynamic" in entry.split() else entry for entry in configured)
+    given = [entry for entry in configured if "dynamic" not in entry.split()]
+    return tuple(given) if dynamic is None else (*given, dynamic)
 
 
 def read_addresses(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple[str, ...]]:
@@ -124,9 +125,6 @@ def read_addresses(addresses: tuple[str, ...]) -> tuple[tuple[Owned, ...], tuple
     problems = []
     for entry in addresses:
         if entry == "unknown":
-            continue
-        if "dynamic" in entry.split():
-            problems.append(f"{entry!r} asks for an address, but addresses are not given out by northd yet")
             continue
         try:
             one = parse_owned(entry)
@@ -189,8 +187,8 @@ def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             datapath=datapath_ref(port.switch),
             tunnel_key=number,
             parent_port=row.parent_name or None,
-            tag=_tag(row.tag_request, row.tag),
-            mac=tuple(sorted(addresses_of(row.addresses, row.dynamic_addresses))),
+            tag=tag_of(q, key),
+            mac=tuple(sorted(addresses_of(row.addresses, q.get(DYNAMIC, key)))),
             port_security=row.port_security,
             external_ids=binding_ids(row.external_ids),
             up=reported_up(q, port.name),
@@ -204,10 +202,6 @@ def binding_ids(external_ids: Map[str, str]) -> Map[str, str]:
     """A binding's external_ids: those of the northbound port, with its friendly name."""
     name = external_ids.get("neutron:port_name")
     return StrMap({**external_ids, "name": name}) if name else external_ids
-
-
-def _tag(requested: int | None, given: int | None) -> int | None:
-    return requested or given
 
 
 def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
@@ -230,11 +224,10 @@ def is_up(q: Reader, name: str) -> bool:
 
 @rule(over=PORTS, writes=(STATES,))
 def port_state(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Logical_Switch_Port.up, and the tag that was asked for. A port to a router is up at all times."""
+    """Logical_Switch_Port.up, and what was given out. A port to a router is up at all times."""
     name = q.row(PORTS, key).name
-    row = q.row(nb.LogicalSwitchPort, key)
     up = q.row(PORTS, key).type == ROUTER or is_up(q, name)
-    yield STATES(key, nb.LogicalSwitchPort(up=up, tag=_tag(row.tag_request, row.tag)))
+    yield STATES(key, nb.LogicalSwitchPort(up=up, tag=tag_of(q, key), dynamic_addresses=q.get(DYNAMIC, key)))
 
 
 def _key(row: sb.PortBinding, names: Names) -> Hashable:

@@ -1,4 +1,4 @@
-"""What is written back to the northbound: whether ports are up, tags, and the states of BFD sessions.
+"""What is written back to the northbound: whether ports are up, what was given out, and the states of BFD sessions.
 
 Unlike the southbound, the northbound belongs to others; so this only ever updates a few columns of rows that are there.
 """
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ovine.engine import Engine, Relation
 from ovine.model import nb
-from ovine.model.base import Row, Uuid
-from ovine.northd import bfd, ports
+from ovine.model.base import Row, StrMap, Uuid
+from ovine.northd import bfd, ipam, ports
 from ovine.ovsdb import Change, Replica, Transaction
 
 
@@ -25,7 +25,7 @@ class Reported(NamedTuple):
 
 
 REPORTED = (
-    Reported(nb.LogicalSwitchPort, ports.STATES, ("up", "tag")),
+    Reported(nb.LogicalSwitchPort, ports.STATES, ("up", "tag", "dynamic_addresses")),
     Reported(nb.BFD, bfd.STATES, ("status",)),
 )
 
@@ -66,7 +66,15 @@ class Upward:
                 transaction.update(one.table, key, **changes)
             else:
                 del self._dirty[one, key]
+        self._add_prefix(transaction)
         return transaction
+
+    def _add_prefix(self, transaction: Transaction) -> None:
+        """Writes down what the Ethernet addresses that are given out begin with, for who comes after us."""
+        for prefix in self._engine.rows(ipam.PREFIX).values():
+            for key, row in self._replica.rows(nb.NBGlobal).items():
+                if "mac_prefix" not in row.options:
+                    transaction.mutate(nb.NBGlobal, key, "options", "insert", StrMap({"mac_prefix": prefix}))
 
     def _changes(self, one: Reported, key: Uuid) -> dict[str, Any]:
         want = self._engine.rows(one.states).get(key)
