@@ -180,6 +180,7 @@ class SwitchLink:
                 return True
             try:
                 if await self._transact(connection, plan):
+                    self.state.plan(self._desired())  # What is done is no longer pending.
                     return True
             except (OSError, ProtocolError) as error:
                 # What the switch holds is no longer known for certain: it is read back when the connection is back.
