@@ -87,6 +87,10 @@ def test_the_openstack_command_makes_changes_and_deletes_everything(alice_cli: C
     assert alice.json("subnet show blue4")["gateway_ip"] == "10.0.0.254"
     alice("subnet unset --dns-nameserver 9.9.9.9 blue4")
     assert alice.json("subnet show blue4")["dns_nameservers"] == ["1.1.1.1"]
+    alice("network set --dns-domain sea.example. sky")
+    alice("port set --dns-name harbour web")
+    names = {name["fqdn"] for name in alice.json("port show web")["dns_assignment"]}
+    assert names == {"harbour.sea.example."}
     alice("port set --name www --allowed-address ip-address=10.0.0.50 web")
     assert alice.json("port show www")["allowed_address_pairs"][0]["ip_address"] == "10.0.0.50"
     alice("port unset --allowed-address ip-address=10.0.0.50,mac-address=" + port["mac_address"] + " www")

@@ -43,6 +43,8 @@ def test_a_floating_ip_stands_for_nobody_until_it_is_told(alice: Caller, admin: 
         "port_id": None,
         "fixed_ip_address": None,
         "port_details": None,
+        "dns_name": "",
+        "dns_domain": "",
         "revision_number": 0,
     }
     (port,) = admin.list("port", f"device_id={floating['id']}")
@@ -167,7 +169,7 @@ def test_an_administrator_may_choose_the_address(alice: Caller, admin: Caller, p
         {"floating_network_id": "PUBLIC", "fixed_ip_address": "10.0.0.1"},
         {"floating_network_id": "PUBLIC", "port_id": "x"},
         {"floating_network_id": "PUBLIC", "qos_policy_id": None},
-        {"floating_network_id": "PUBLIC", "dns_name": "x"},
+        {"floating_network_id": "PUBLIC", "dns_name": "x."},
         {"floating_network_id": "PUBLIC", "port_forwardings": []},
     ],
 )

@@ -48,7 +48,14 @@ def address(number: int, sub: int, position: int) -> cloud.IPAllocation:
 
 
 def port(
-    number: int, net: int, ips: list[int], owner: str, secure: bool, opts: dict[str, str], groups: list[int]
+    number: int,
+    net: int,
+    ips: list[int],
+    owner: str,
+    secure: bool,
+    opts: dict[str, str],
+    groups: list[int],
+    name: str = "",
 ) -> cloud.Port:
     return cloud.Port(
         uuid=uuid(4, number),
@@ -59,6 +66,8 @@ def port(
         port_security_enabled=secure,
         security_groups=tuple(sorted({uuid(6, group) for group in groups})),
         extra_dhcp_opts=Map(opts),
+        device_id="i",
+        dns_name=name,
     )
 
 
@@ -153,7 +162,7 @@ changes = st.one_of(
     change(cloud.Network, 1, network, st.sampled_from(["geneve", "vlan", "flat"]), st.sampled_from([1442, 1500])),
     change(cloud.Subnet, 2, subnet, few, st.sampled_from([4, 6]), st.booleans(), st.booleans()),
     change(cloud.IPAllocation, 3, address, few, st.integers(0, 1)),
-    change(cloud.Port, 4, port, few, some, owners, st.booleans(), options, some),
+    change(cloud.Port, 4, port, few, some, owners, st.booleans(), options, some, st.sampled_from(["", "a", "b"])),
     change(cloud.SecurityGroup, 6, group, st.booleans()),
     change(
         cloud.SecurityGroupRule,

@@ -32,6 +32,7 @@ def configure_library(config: Config) -> None:
     for option in (
         cfg.IntOpt("max_allowed_address_pair", default=10),
         cfg.StrOpt("base_mac", default="fa:16:3e:00:00:00"),
+        cfg.StrOpt("dns_domain", default=""),  # the domain depends on the network: `ports` judges names with it
     ):
         if option.dest not in conf:
             conf.register_opt(option)

@@ -20,8 +20,8 @@ import msgspec
 
 TUNNEL_TYPES = ("geneve", "vxlan")
 NETWORK_TYPES = (*TUNNEL_TYPES, "vlan", "flat")
-OTHERS_TABLES = ("dhcp", "l3")
-"""Parts of the same file that the plugin reads."""
+OTHERS_TABLES = ("l3",)
+"""Parts of the same file that only the plugin reads."""
 
 
 class ConfigError(ValueError):
@@ -56,6 +56,13 @@ class Quotas:
 
 
 @dataclass(frozen=True)
+class Dhcp:
+    """What the API shares with the plugin's part of the file: the domain of ports for which nobody names another."""
+
+    domain: str = "openstacklocal"
+
+
+@dataclass(frozen=True)
 class KeystoneConfig:
     """A Keystone that is asked about tokens, instead of the local identity. `url` ends in /v3."""
 
@@ -81,6 +88,7 @@ class Config:
     """Physical networks that may carry a flat network; "*" for any."""
     mtu: Mtu = field(default_factory=Mtu)
     quota: Quotas = field(default_factory=Quotas)
+    dhcp: Dhcp = field(default_factory=Dhcp)
     base_mac: str = "fa:16:3e"
     max_dns_nameservers: int = 5
     max_host_routes: int = 20
@@ -143,6 +151,8 @@ def load(path: Path | None) -> Config:
 def from_dict(data: dict[str, Any]) -> Config:
     """A configuration from plain values. Raises ConfigError."""
     data = {key: value for key, value in data.items() if key not in OTHERS_TABLES}
+    if isinstance(data.get("dhcp"), dict):
+        data["dhcp"] = {key: value for key, value in data["dhcp"].items() if key in Dhcp.__dataclass_fields__}
     sections = (
         (data, Config),
         *((data.get(name, {}), kind) for name, kind in (("mtu", Mtu), ("quota", Quotas), ("keystone", KeystoneConfig))),

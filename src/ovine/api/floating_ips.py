@@ -45,6 +45,8 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             floating_ip_address=address,
             project_id=project,
             description=parsed["description"],
+            dns_name=parsed["dns_name"],
+            dns_domain=parsed["dns_domain"],
             association=uuid,
             tags=() if parsed["tags"] is UNSET else tuple(sorted(parsed["tags"])),
         ),

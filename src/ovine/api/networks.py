@@ -36,6 +36,7 @@ _COLUMNS = {
     "shared": "shared",
     "router:external": "external",
     "port_security_enabled": "port_security_enabled",
+    "dns_domain": "dns_domain",
 }
 
 

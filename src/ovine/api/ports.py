@@ -22,11 +22,12 @@ from ovine.api.metadata import is_metadata_port, unused_mac
 from ovine.api.networks import visible
 from ovine.api.policy import Judge, Target, target_of
 from ovine.api.resources import PORT, UNSET, canonical_cidr, is_set
+from ovine.model import dns_names
 from ovine.model.base import EMPTY, Map, StrMap
 from ovine.model.cloud import Network, Port
 from ovine.model.dhcp import DISABLED, problem
 
-_PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner")
+_PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "dns_name", "dns_domain")
 _BINDING = ("binding:host_id", "binding:vnic_type", "binding:profile")
 _MAX_PROFILE = 4095
 
@@ -43,6 +44,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     pairs = _pairs(parsed["allowed_address_pairs"] if is_set(parsed["allowed_address_pairs"]) else (), mac)
     if pairs and not secure:
         raise pair_exc.AddressPairAndPortSecurityRequired()
+    _check_name(env, network, parsed["dns_name"], parsed["dns_domain"])
     groups = security_groups.of_new_port(draft, judge, parsed, secure=secure)
     claim = ipam.Claim(network, mac, parsed["device_owner"])
     addresses = ipam.assign(draft, env, claim, parsed["fixed_ips"])
@@ -75,6 +77,9 @@ def update(draft: Draft, env: Env, judge: Judge, port: Port, parsed: dict[str, A
     if network is None:
         raise n_exc.NetworkNotFound(net_id=port.network)
     columns: dict[str, Any] = {name: parsed[name] for name in _PLAIN if name in parsed}
+    if "dns_name" in columns or "dns_domain" in columns:
+        name, domain = (columns.get(key, getattr(port, key)) for key in ("dns_name", "dns_domain"))
+        _check_name(env, network, name, domain)
     mac = _changed_mac(draft, env, network, port, parsed)
     columns["mac_address"] = mac
     secure = parsed.get("port_security_enabled", port.port_security_enabled)
@@ -161,6 +166,16 @@ def _changed_addresses(
         ]
     claim = ipam.Claim(network, mac, owner, held)
     return ipam.store(draft, ipam.assign(draft, env, claim, asked), held)
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def _check_name(env: Env, network: Network, name: str, domain: str) -> None:
+    """A name must fit into its domain. Raises HttpError."""
+    reason = dns_names.problem(name, dns_names.domain_of(domain, network.dns_domain, env.config.dhcp.domain))
+    if reason is not None:
+        raise bad_request(f"Invalid input for dns_name. Reason: {reason}.")
 
 
 # --- allowed address pairs and DHCP options -------------------------------------------------------------------------

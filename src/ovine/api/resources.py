@@ -23,6 +23,8 @@ from neutron_lib.api import converters, validators
 from neutron_lib.api.definitions import (
     address_group,
     allowedaddresspairs,
+    dns,
+    dns_domain_ports,
     external_net,
     extra_dhcp_opt,
     extraroute,
@@ -103,6 +105,8 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     extraroute,
     fip_port_details,
     router_availability_zone,
+    dns,
+    dns_domain_ports,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -132,8 +136,6 @@ _STANDARD: dict[str, Any] = {
 
 NOT_OFFERED = {
     "qos_policy_id": "qos",
-    "dns_name": "dns-integration",
-    "dns_domain": "dns-integration",
     "dns_publish_fixed_ip": "subnet-dns-publish-fixed-ip",
     "segments": "multi-provider",
     "segment_id": "segment",

@@ -82,7 +82,7 @@ class Service:
             await self._default_group(caller, asked)
         judge, replica = self.judge(caller), self._store.replica
         passes = query.predicate(resource, asked)
-        views = (_visible_view(replica, judge, resource, row) for row in _candidates(replica, resource, asked))
+        views = (self._visible_view(judge, resource, row) for row in _candidates(replica, resource, asked))
         found = [v for v in views if v is not None and passes(v)]
         items = query.page(found, asked, lambda marker: not_found(resource, marker))
         shown = [query.selected(_public(resource, item), asked.fields) for item in items]
@@ -103,10 +103,20 @@ class Service:
 
     def _shown(self, resource: Resource, judge: Judge, uuid: str) -> View:
         row = self._store.replica.get(resource.row, Uuid(uuid))
-        found = None if row is None else _visible_view(self._store.replica, judge, resource, row)
+        found = None if row is None else self._visible_view(judge, resource, row)
         if found is None:
             raise not_found(resource, uuid)
         return _public(resource, found)
+
+    def _visible_view(self, judge: Judge, resource: Resource, row: Row) -> View | None:
+        """A row as the caller may see it, with what filters need besides; None if the caller can't see it at all."""
+        target = target_of(self._store.replica, row)
+        if not judge.sees(resource, target):
+            return None
+        whole = view(self._store.replica, row, self._env.config.dhcp.domain)
+        for name in judge.hidden(resource, target):
+            whole.pop(name, None)
+        return whole
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -269,17 +279,6 @@ def _candidates(replica: Replica, resource: Resource, asked: query.Query) -> Ite
             index = replica.index(table, column)
             return [row for value in set(asked.filters[name]) for row in index.find(value)]
     return replica.rows(resource.row).values()
-
-
-def _visible_view(replica: Replica, judge: Judge, resource: Resource, row: Row) -> View | None:
-    """A row as the caller may see it, with what filters need besides; None if the caller can't see it at all."""
-    target = target_of(replica, row)
-    if not judge.sees(resource, target):
-        return None
-    whole = view(replica, row)
-    for name in judge.hidden(resource, target):
-        whole.pop(name, None)
-    return whole
 
 
 def _public(resource: Resource, whole: View) -> View:

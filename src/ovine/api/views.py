@@ -25,19 +25,20 @@ from ovine.model.cloud import (
     SecurityGroupRule,
     Subnet,
 )
+from ovine.model.dns_names import assigned, domain_of
 from ovine.ovsdb import Replica
 
 View = dict[str, Any]
 
 
-def view(replica: Replica, row: Row) -> View:
-    """Any resource."""
+def view(replica: Replica, row: Row, domain: str = "") -> View:
+    """Any resource. `domain` is that of ports for which nobody names another."""
     if isinstance(row, Network):
         return network_view(replica, row)
     if isinstance(row, Subnet):
         return subnet_view(replica, row)
     if isinstance(row, Port):
-        return port_view(replica, row)
+        return port_view(replica, row, domain)
     if isinstance(row, SecurityGroup):
         return security_group_view(replica, row)
     if isinstance(row, SecurityGroupRule):
@@ -78,6 +79,7 @@ def network_view(replica: Replica, row: Network) -> View:
         "mtu": row.mtu,
         "subnets": [subnet.uuid for subnet in replica.index(Subnet, "network").find(row.uuid)],
         "port_security_enabled": row.port_security_enabled,
+        "dns_domain": row.dns_domain,
         "l2_adjacency": True,
         "provider:network_type": row.network_type,
         "provider:physical_network": row.physical_network or None,
@@ -125,7 +127,7 @@ def positioned(values: list[str]) -> Map[int, str]:
     return Map(enumerate(values))
 
 
-def port_view(replica: Replica, row: Port) -> View:
+def port_view(replica: Replica, row: Port, domain: str) -> View:
     addresses = _fixed_ips(replica, row)
     return _standard(row) | {
         "network_id": row.network,
@@ -145,7 +147,17 @@ def port_view(replica: Replica, row: Port) -> View:
         "binding:vif_type": row.binding_vif_type,
         "binding:vif_details": orjson.loads(row.binding_vif_details),
         "ip_allocation": "immediate" if addresses else "none",
+        "dns_name": row.dns_name,
+        "dns_domain": row.dns_domain,
+        "dns_assignment": _dns_assignment(replica, row, addresses, domain),
     }
+
+
+def _dns_assignment(replica: Replica, row: Port, addresses: list[View], domain: str) -> list[View]:
+    network = replica.get(Network, row.network)
+    chosen = domain_of(row.dns_domain, network.dns_domain if network is not None else "", domain)
+    ips = [address["ip_address"] for address in addresses]
+    return [assigned(row.dns_name, chosen, ip)._asdict() | {"ip_address": ip} for ip in ips]
 
 
 def _fixed_ips(replica: Replica, row: Port) -> list[View]:
@@ -229,6 +241,8 @@ def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
         "port_id": row.port,
         "fixed_ip_address": inside.ip_address if inside is not None else None,
         "status": row.status if row.port else "DOWN",
+        "dns_name": row.dns_name,
+        "dns_domain": row.dns_domain,
         "port_details": _port_details(port) if port is not None else None,
     }
 

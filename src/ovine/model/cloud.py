@@ -233,6 +233,8 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     interface: Annotated[Uuid | None, Strong("Port")] = None
     gateway: Annotated[Uuid | None, Strong("Port")] = None
     association: str = ""
+    dns_name: str = ""
+    dns_domain: str = ""
     status: Annotated[str, OneOf("DOWN", "ACTIVE", "ERROR")] = "DOWN"
     tags: tuple[str, ...] = ()
     revision_number: int = 0
@@ -258,4 +260,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.5.0", globals())
+DATABASE = database("Ovine_Cloud", "0.6.0", globals())

@@ -14,8 +14,9 @@ from collections.abc import Hashable
 
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Row, Uuid
-from ovine.plugin import dhcp, gateways, nat, networks, ports, routers, security, status
+from ovine.plugin import dhcp, dns, gateways, nat, networks, ports, routers, security, status
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
+from ovine.plugin.dns import DNS
 from ovine.plugin.gateways import GATEWAY_CHASSIS
 from ovine.plugin.nat import FLOATING_IP, GATEWAY_PORT, NATS, NatKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
@@ -30,6 +31,8 @@ RULES = (
     dhcp.of_subnet,
     dhcp.of_port,
     dhcp.refused_options,
+    dns.names_of_port,
+    dns.dns,
     ports.switch_port,
     networks.localnet,
     networks.switch,
@@ -60,6 +63,11 @@ def _switch_port(row: nb.LogicalSwitchPort, names: Names) -> Hashable | None:
 def _dhcp_options(row: nb.DHCPOptions, names: Names) -> Hashable | None:
     subnet = row.external_ids.get("subnet_id")
     return OptionsKey(subnet, row.external_ids.get("port_id", "")) if subnet else None
+
+
+def _dns(row: nb.DNS, names: Names) -> Hashable | None:
+    switch = row.external_ids.get(dns.OWNER, "")
+    return switch.removeprefix("neutron-") if switch.startswith("neutron-") else None
 
 
 def _acl(row: nb.ACL, names: Names) -> Hashable | None:
@@ -123,11 +131,12 @@ NORTHBOUND = (
             "external_ids",
         ),
     ),
+    Target(DNS, nb.DNS, _dns, ("records", "external_ids")),
     Target(
         SWITCHES,
         nb.LogicalSwitch,
         _switch,
-        ("name", "ports", "other_config", "external_ids"),
+        ("name", "ports", "dns_records", "other_config", "external_ids"),
         new_uuid=lambda network: str(network),
     ),
     Target(ACLS, nb.ACL, _acl, ("priority", "direction", "match", "action", "external_ids")),

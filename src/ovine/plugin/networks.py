@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
+from ovine.plugin.dns import DNS, is_named
 from ovine.plugin.inputs import segment_id
 from ovine.projection import ref
 
@@ -55,6 +56,7 @@ def switch(q: Reader, key: Uuid) -> Iterator[Emit]:
         nb.LogicalSwitch(
             name=switch_name(key),
             ports=q.find(MEMBERS_OF_NETWORK, key),
+            dns_records=(ref(DNS, key),) if is_named(q, key) else (),
             other_config=Map(other_config),
             external_ids=Map(external_ids),
         ),

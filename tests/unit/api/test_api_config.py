@@ -17,11 +17,13 @@ def test_a_file_is_read_and_what_it_leaves_out_is_default(tmp_path: Path) -> Non
     path = tmp_path / "ovine.toml"
     path.write_text(
         'tenant_network_types = ["vxlan", "geneve"]\nflat_networks = ["public"]\n'
-        '[vlan_ranges]\nphysnet1 = ["100:199", "300"]\n[mtu]\nphysical = 9000\n[dhcp]\ndomain = "ignored.here"\n'
+        '[vlan_ranges]\nphysnet1 = ["100:199", "300"]\n[mtu]\nphysical = 9000\n'
+        '[dhcp]\ndomain = "example.org"\nlease_time = 60\n'
     )
     config = load(path)
     assert config.tenant_network_types == ("vxlan", "geneve")
     assert config.vlans() == {"physnet1": ((100, 199), (300, 300))}
+    assert config.dhcp.domain == "example.org"
     assert config.max_body_bytes == Config().max_body_bytes
     assert load(None) == Config()
 
