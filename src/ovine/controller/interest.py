@@ -48,6 +48,7 @@ WHOLE: Final[tuple[type[Row], ...]] = (
     sb.Meter,
     sb.MeterBand,
     sb.BFD,
+    sb.Mirror,
 )
 CONDITIONAL: Final[tuple[type[Row], ...]] = (
     sb.ChassisPrivate,

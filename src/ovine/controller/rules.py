@@ -18,6 +18,7 @@ from ovine.controller import (
     local,
     logical,
     members,
+    mirrors,
     multicast,
     patches,
     peers,
@@ -50,6 +51,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *tunnels.RULES,
     *bfd.RULES,
     *patches.RULES,
+    *mirrors.RULES,
     *physical.RULES,
     *peers.RULES,
     *redirect.RULES,
@@ -67,7 +69,13 @@ RULES: Final[tuple[Rule, ...]] = (
     *services.rules(),
 )
 TO_SOUTHBOUND: Final[tuple[Relation[Any, Any], ...]] = (chassis.PRESENCE, local.CLAIMS)
-TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (tunnels.TUNNELS, bfd.BFD, patches.PATCHES, zones.ZONES)
+TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (
+    tunnels.TUNNELS,
+    bfd.BFD,
+    patches.PATCHES,
+    zones.ZONES,
+    mirrors.MIRRORS,
+)
 """What leads to writes into the southbound, and (besides that) into the local database."""
 WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
     FLOWS,
@@ -88,9 +96,10 @@ SWITCH_MONITORS: Final = (
     Monitor(vs.SSL),
     Monitor(
         vs.Bridge,
-        columns=("name", "ports", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),
+        columns=("name", "ports", "mirrors", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),
     ),
     Monitor(vs.Port, columns=("name", "interfaces", "external_ids")),
+    Monitor(vs.Mirror, columns=("name", "select_src_port", "select_dst_port", "output_port", "external_ids")),
     Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport", "bfd", "bfd_status")),
 )
 """Not the columns that change by themselves all the time, such as statistics."""

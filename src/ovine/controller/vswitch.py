@@ -1,7 +1,8 @@
 """What this host writes into its Open_vSwitch database: bridge, tunnel and patch ports, zones, what is installed.
 
 Like the southbound plans, these are worked out anew from what should be and what is there. Ports of other programs
-are never touched: ours are known by `external_ids:ovn-chassis-id`, `ovn-localnet-port` and `ovn-l2gateway-port`.
+are never touched: ours are known by `external_ids:ovn-chassis-id`, `ovn-localnet-port`, `ovn-l2gateway-port`, and
+mirrors by `ovn-owned`, as OVN's own controller has it.
 
 Tests: tests/interop/controller/test_controller_plans.py.
 """
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from ovine.controller.config import Config
+from ovine.controller.mirrors import MARK, Mirror
 from ovine.controller.patches import L2GATEWAY_PORT, LOCALNET_PORT, Patch
 from ovine.controller.tunnels import CHASSIS_ID, TunnelKey, parse_chassis_id
 from ovine.controller.zones import PREFIX
@@ -36,6 +40,7 @@ class Wanted:
     tunnels: Mapping[TunnelKey, StrMap] = field(default_factory=dict)
     bfd: Mapping[str, StrMap] = field(default_factory=dict)
     patches: Mapping[str, Patch] = field(default_factory=dict)
+    mirrors: Mapping[str, Mirror] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
     claimed: Collection[Uuid] = ()
     installed: Collection[Uuid] = ()
@@ -54,6 +59,7 @@ def plan(replica: Replica, config: Config, wanted: Wanted | None) -> Transaction
     if wanted is not None:
         _tunnels(txn, replica, bridge, wanted)
         _patches(txn, replica, wanted.patches)
+        _mirrors(txn, replica, bridge, wanted.mirrors)
         _notes(txn, bridge, wanted)
         _installed(txn, replica, wanted)
     return txn
@@ -172,10 +178,11 @@ def _add_port(
     options: StrMap,
     external_ids: StrMap,
     bfd: StrMap = StrMap(),  # noqa: B008 (immutable)
-) -> None:
+) -> Uuid:
     interface = txn.insert(vs.Interface(name=name, type=kind, options=options, bfd=bfd))
     port = txn.insert(vs.Port(name=name, interfaces=(interface,), external_ids=external_ids))
     txn.mutate(vs.Bridge, bridge.uuid, "ports", "insert", port)
+    return port
 
 
 # --- patch ports ------------------------------------------------------------------------------------------------------
@@ -198,6 +205,48 @@ def _patches(txn: Transaction, replica: Replica, wanted: Mapping[str, Patch]) ->
         marks = StrMap({patch.mark: patch.logical_port})
         if patch.bridge in by_name:
             _add_port(txn, by_name[patch.bridge], name, "patch", StrMap({"peer": patch.peer}), marks)
+
+
+# --- mirrors ----------------------------------------------------------------------------------------------------------
+
+
+def _mirrors(txn: Transaction, replica: Replica, bridge: vs.Bridge, wanted: Mapping[str, Mirror]) -> None:
+    """Mirrors with the ports that they send to. One whose kind of tunnel changed is made anew."""
+    rows = [row for row in (replica.get(vs.Mirror, uuid) for uuid in bridge.mirrors) if row is not None]
+    port_of = {uuid: port.uuid for port in replica.rows(vs.Port).values() for uuid in port.interfaces}
+    missing = dict(wanted)
+    for row in (row for row in rows if row.external_ids.get(MARK) == "true"):
+        mirror, interface = missing.get(row.name), _output(replica, row)
+        if mirror is None or interface is None or interface.type != mirror.kind:
+            txn.mutate(vs.Bridge, bridge.uuid, "mirrors", "delete", row.uuid)
+            if row.output_port is not None:
+                txn.mutate(vs.Bridge, bridge.uuid, "ports", "delete", row.output_port)
+            continue
+        del missing[row.name]
+        if interface.options != mirror.options:
+            txn.update(vs.Interface, interface.uuid, options=mirror.options)
+        different = {k: value for k, value in _selected(mirror, port_of).items() if getattr(row, k) != value}
+        if different:
+            txn.update(vs.Mirror, row.uuid, **different)
+    gone = {row.output_port for row in rows if row.name in missing}
+    taken = {port.name for port in replica.rows(vs.Port).values() if port.uuid not in gone}
+    for name, mirror in sorted(missing.items()):
+        called = next(text for n in count() if (text := f"ovn-{name}{f'-{n}' if n else ''}") not in taken)
+        port = _add_port(txn, bridge, called, mirror.kind, mirror.options, StrMap({MARK: "true"}))
+        made = vs.Mirror(name=name, output_port=port, external_ids=StrMap({MARK: "true"}))
+        made = msgspec.structs.replace(made, **_selected(mirror, port_of))
+        txn.mutate(vs.Bridge, bridge.uuid, "mirrors", "insert", txn.insert(made))
+
+
+def _output(replica: Replica, row: vs.Mirror) -> vs.Interface | None:
+    """The interface that a mirror sends to."""
+    port = replica.get(vs.Port, row.output_port) if row.output_port is not None else None
+    return replica.get(vs.Interface, port.interfaces[0]) if port is not None and port.interfaces else None
+
+
+def _selected(mirror: Mirror, port_of: Mapping[Uuid, Uuid]) -> dict[str, Any]:
+    ports = tuple(sorted(port_of[uuid] for uuid in mirror.interfaces if uuid in port_of))
+    return {"select_src_port": ports if mirror.sent else (), "select_dst_port": () if mirror.sent else ports}
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------

@@ -468,6 +468,7 @@ class Controller:
     def _wanted(self) -> Any:
         from ovine.controller.bfd import BFD
         from ovine.controller.local import CLAIMS
+        from ovine.controller.mirrors import MIRRORS
         from ovine.controller.patches import PATCHES
         from ovine.controller.tunnels import TUNNELS
         from ovine.controller.vswitch import Wanted
@@ -479,6 +480,7 @@ class Controller:
             tunnels=self.engine.rows(TUNNELS),
             bfd=self.engine.rows(BFD),
             patches=self.engine.rows(PATCHES),
+            mirrors=self.engine.rows(MIRRORS),
             zones=self.engine.rows(ZONES),
             claimed=_interfaces(claims.values()),
             installed=_interfaces(claim for uuid, claim in self.progress.installed if claims.get(uuid) == claim),

@@ -70,7 +70,6 @@ GAPS = (
         lambda row: any(name in row.options for name in ("qos_min_rate", "qos_max_rate", "qos_burst")),
         "rates of ports are not compiled yet; it is not limited",
     ),
-    Gap("mirror", _PORT, lambda row: row.mirror_rules, "mirrors are not compiled yet; nothing is mirrored"),
     Gap(
         "virtual_port",
         _PORT,

@@ -29,6 +29,7 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.ACL,
     nb.QoS,
     nb.Copp,
+    nb.Mirror,
     nb.Meter,
     nb.MeterBand,
     nb.DHCPOptions,

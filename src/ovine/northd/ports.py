@@ -19,6 +19,7 @@ from ovine.northd.datapaths import requested_key, switch_of
 from ovine.northd.flows import datapath_ref
 from ovine.northd.inputs import BOUND, chassis_called
 from ovine.northd.ipam import DYNAMIC
+from ovine.northd.mirrors import mirrors_of
 from ovine.northd.tags import tag_of
 from ovine.projection import Names, Target, ref
 
@@ -190,6 +191,7 @@ def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             tag=tag_of(q, key),
             mac=tuple(sorted(addresses_of(row.addresses, q.get(DYNAMIC, key)))),
             port_security=row.port_security,
+            mirror_rules=mirrors_of(q, row.mirror_rules),
             external_ids=binding_ids(row.external_ids),
             up=reported_up(q, port.name),
             requested_chassis=main,

@@ -13,6 +13,7 @@ from ovine.controller import southbound, vswitch
 from ovine.controller.chassis import Presence
 from ovine.controller.config import Config
 from ovine.controller.local import Claim
+from ovine.controller.mirrors import Mirror
 from ovine.controller.patches import Patch
 from ovine.controller.southbound import Progress
 from ovine.controller.tunnels import TunnelKey
@@ -317,3 +318,37 @@ async def test_an_interface_is_marked_when_it_is_installed_and_unmarked_when_its
     assert not vswitch.plan(switch.client.replica, CONFIG, Wanted(claimed={interface}))
     await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, Wanted()))
     assert switch.one(vs.Interface, name="v1").external_ids == {"iface-id": "p1", "x": "y"}
+
+
+async def test_a_mirror_has_a_port_to_send_to_and_follows_what_is_wanted(switch: Bench) -> None:
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, None))
+    bridge = switch.one(vs.Bridge, name="br-int").uuid
+    txn = Transaction()
+    interfaces = [txn.insert(vs.Interface(name=name)) for name in ("tap1", "tap2")]
+    taps = [txn.insert(vs.Port(name=f"tap{n}", interfaces=(one,))) for n, one in enumerate(interfaces, 1)]
+    for tap in taps:
+        txn.mutate(vs.Bridge, bridge, "ports", "insert", tap)
+    await switch.client.transact(txn)
+    found = {port.name: port.uuid for port in switch.all(vs.Port)}
+    one, two = (row.uuid for name in ("tap1", "tap2") for row in switch.all(vs.Interface) if row.name == name)
+
+    def plan(kind: str, remote: str, sent: bool, *of: Uuid) -> Transaction:
+        wanted = {"m": Mirror(kind, StrMap({"remote_ip": remote, "key": "7"}), sent, of)} if of else {}
+        return vswitch.plan(switch.client.replica, CONFIG, Wanted(mirrors=wanted))
+
+    await switch.carry_out(lambda: plan("gre", "10.9.0.9", True, one))
+    row = switch.one(vs.Mirror, name="m")
+    assert (row.select_src_port, row.select_dst_port) == ((found["tap1"],), ())
+    output = switch.one(vs.Port, uuid=row.output_port)
+    assert switch.one(vs.Interface, uuid=output.interfaces[0]).options == {"remote_ip": "10.9.0.9", "key": "7"}
+    await switch.carry_out(lambda: plan("gre", "10.9.0.8", False, one, two))
+    changed = switch.one(vs.Mirror, name="m")
+    assert (changed.uuid, changed.output_port) == (row.uuid, row.output_port)
+    assert (changed.select_src_port, set(changed.select_dst_port)) == ((), {found["tap1"], found["tap2"]})
+    txn = plan("erspan", "10.9.0.8", False, one)
+    await switch.client.transact(txn)
+    await switch.client.transact(plan("erspan", "10.9.0.8", False, one))
+    assert switch.one(vs.Interface, type="erspan") and not [r for r in switch.all(vs.Interface) if r.type == "gre"]
+    assert plan("erspan", "10.9.0.8", False, one).operations == []
+    await switch.carry_out(lambda: plan("erspan", "", False))
+    assert switch.all(vs.Mirror) == [] and {port.name for port in switch.all(vs.Port)} == {"br-int", "tap1", "tap2"}

@@ -304,7 +304,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
-        "mirror": {"mirror_rules": (row_uuid("mirror"),)},
         "virtual_port": {"type": "virtual"},
         "external_port": {"type": "external"},
         "arp_proxy": {"type": "router", "options": StrMap({"arp_proxy": "10.0.0.9"})},
