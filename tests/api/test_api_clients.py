@@ -135,6 +135,37 @@ def test_the_openstack_command_works_on_security_groups_and_address_groups(alice
     alice("address group delete office")
 
 
+def test_the_openstack_command_works_on_qos_policies(alice_cli: Cli, admin_cli: Cli) -> None:
+    admin, alice = admin_cli, alice_cli
+    policy = admin.json("network qos policy create --share --description d gold")
+    limit = admin.json(
+        "network qos rule create --type bandwidth-limit --max-kbps 3000 --max-burst-kbits 300 --egress gold"
+    )
+    assert (limit["max_kbps"], limit["direction"]) == (3000, "egress")
+    mark = admin.json("network qos rule create --type dscp-marking --dscp-mark 26 gold")
+    assert len(admin.json("network qos rule list gold")) == 2
+    admin(f"network qos rule set --max-kbps 4000 gold {limit['id']}")
+    assert alice.json(f"network qos rule show gold {limit['id']}")["max_kbps"] == 4000
+    assert {
+        rule["dscp_mark"] for rule in alice.json("network qos policy show gold")["rules"] if "dscp_mark" in rule
+    } == {26}
+    alice("network create --qos-policy gold fast")
+    alice("port create --network fast --qos-policy gold quick")
+    assert alice.json("port show quick")["qos_policy_id"] == policy["id"]
+    status, _, err = admin.run("network qos policy delete gold")
+    assert status == 1
+    assert "is used by" in err
+    alice("port unset --qos-policy quick")
+    alice("port delete quick")
+    alice("network set --no-qos-policy fast")
+    alice("network delete fast")
+    assert {kind["Type"] for kind in alice.json("network qos rule type list")} == {"bandwidth_limit", "dscp_marking"}
+    assert alice.json("network qos rule type show bandwidth_limit")["rule_type_name"] == "bandwidth_limit"
+    admin(f"network qos rule delete gold {mark['id']}")
+    admin("network qos policy set --name silver --no-share gold")
+    admin("network qos policy delete silver")
+
+
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
     admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}

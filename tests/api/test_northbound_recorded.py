@@ -49,6 +49,7 @@ TABLES: tuple[type[Row], ...] = (
     nb.DHCPOptions,
     nb.AddressSet,
     nb.DNS,
+    nb.QoS,
 )
 RANK = {table.spec.name: rank for rank, table in enumerate(TABLES)}
 UNDERSCORED = re.compile("_".join(f"([0-9a-f]{{{length}}})" for length in (8, 4, 4, 4, 12)))

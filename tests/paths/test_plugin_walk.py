@@ -56,6 +56,7 @@ def port(
     opts: dict[str, str],
     groups: list[int],
     name: str = "",
+    policy: int | None = None,
 ) -> cloud.Port:
     return cloud.Port(
         uuid=uuid(4, number),
@@ -68,6 +69,7 @@ def port(
         extra_dhcp_opts=Map(opts),
         device_id="i",
         dns_name=name,
+        qos_policy=None if policy is None else uuid(15, policy),
     )
 
 
@@ -141,6 +143,16 @@ def binding(number: int, port_number: int, on: int | None) -> sb.PortBinding:
     return sb.PortBinding(uuid=uuid(14, number), logical_port=f"cr-lrp-{uuid(4, port_number)}", chassis=bound)
 
 
+def limit(number: int, policy: int, direction: str, rate: int) -> cloud.QoSBandwidthLimitRule:
+    return cloud.QoSBandwidthLimitRule(
+        uuid=uuid(16, number), policy=uuid(15, policy), direction=direction, max_kbps=rate
+    )
+
+
+def mark(number: int, policy: int, dscp: int) -> cloud.QoSDSCPMarkingRule:
+    return cloud.QoSDSCPMarkingRule(uuid=uuid(17, number), policy=uuid(15, policy), dscp_mark=dscp)
+
+
 few = st.integers(0, 2)
 some = st.lists(few, max_size=2)
 cidrs = st.lists(st.sampled_from(["192.0.2.0/24", "fd00::/64"]), max_size=2)
@@ -162,7 +174,21 @@ changes = st.one_of(
     change(cloud.Network, 1, network, st.sampled_from(["geneve", "vlan", "flat"]), st.sampled_from([1442, 1500])),
     change(cloud.Subnet, 2, subnet, few, st.sampled_from([4, 6]), st.booleans(), st.booleans()),
     change(cloud.IPAllocation, 3, address, few, st.integers(0, 1)),
-    change(cloud.Port, 4, port, few, some, owners, st.booleans(), options, some, st.sampled_from(["", "a", "b"])),
+    change(
+        cloud.Port,
+        4,
+        port,
+        few,
+        some,
+        owners,
+        st.booleans(),
+        options,
+        some,
+        st.sampled_from(["", "a", "b"]),
+        st.none() | few,
+    ),
+    change(cloud.QoSBandwidthLimitRule, 16, limit, few, st.sampled_from(["ingress", "egress"]), st.integers(1, 2)),
+    change(cloud.QoSDSCPMarkingRule, 17, mark, few, st.sampled_from([8, 26])),
     change(cloud.SecurityGroup, 6, group, st.booleans()),
     change(
         cloud.SecurityGroupRule,

@@ -94,7 +94,8 @@ def for_create(resource: Resource, item: Any, caller: Caller) -> Attributes:
     """All attributes of a resource to be made. Raises HttpError and neutron-lib's errors."""
     attributes = _object(item)
     _check_projects(attributes)
-    resource.whole.populate_project_id(caller, attributes, is_create=True)
+    if "project_id" in resource.attributes:
+        resource.whole.populate_project_id(caller, attributes, is_create=True)
     _check_known(resource, attributes)
     resource.whole.fill_post_defaults(attributes, exc_cls=webob.exc.HTTPBadRequest)
     return _converted(resource, attributes)

@@ -14,7 +14,7 @@ from neutron_lib import constants
 from neutron_lib import exceptions as n_exc
 from neutron_lib.exceptions.external_net import ExternalNetworkInUse
 
-from ovine.api import security_groups, segments
+from ovine.api import qos_policies, security_groups, segments
 from ovine.api.config import Config
 from ovine.api.draft import Draft
 from ovine.api.env import Env
@@ -54,6 +54,8 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     judge.require_create(NETWORK, given, parsed, Target(project, project, parsed["shared"], parsed["router:external"]))
     security_groups.ensure_default(draft, project)
     segment = segments.choose(draft, env.config, parsed)
+    default = qos_policies.default_of(draft, project)
+    qos_policy = qos_policies.chosen(draft, judge, parsed) or (default.uuid if default is not None else None)
     network = draft.insert_resource(
         Network(
             project_id=project,
@@ -61,6 +63,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             physical_network=segment.physical,
             segmentation_id=segment.number,
             mtu=_mtu(env.config, segment.kind, segment.physical, parsed["mtu"]),
+            qos_policy=qos_policy,
             tags=_tags(parsed),
             **{column: parsed[name] for name, column in _COLUMNS.items()},
         ),
@@ -99,6 +102,7 @@ def update(draft: Draft, env: Env, judge: Judge, network: Network, parsed: dict[
         for subnet in draft.subnets_of(network.uuid):
             if columns["mtu"] < MIN_MTU[subnet.ip_version]:
                 raise n_exc.NetworkMTUSubnetConflict(net_id=network.uuid, mtu=MIN_MTU[subnet.ip_version])
+    columns["qos_policy"] = qos_policies.chosen(draft, judge, parsed, network.qos_policy)
     draft.update(network, **columns)
 
 

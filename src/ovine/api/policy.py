@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from neutron_lib import exceptions as n_exc
+from neutron_lib.exceptions import qos as qos_exc
 from neutron_lib.exceptions.address_group import AddressGroupNotFound
 from neutron_lib.exceptions.l3 import FloatingIPNotFound, RouterNotFound
 from oslo_config import cfg
@@ -31,6 +32,9 @@ from ovine.model.cloud import (
     FloatingIP,
     Network,
     Port,
+    QoSBandwidthLimitRule,
+    QoSDSCPMarkingRule,
+    QoSPolicy,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -138,6 +142,18 @@ RULES: dict[str, str] = {
     "update_external_gateways:external_gateways:external_fixed_ips": _ADMIN,
     "update_external_gateways:external_gateways:enable_snat": _ADMIN,
     "remove_external_gateways": _MEMBER,
+    "create_policy": _ADMIN,
+    "get_policy": f"{_READER} or rule:shared",
+    "update_policy": _ADMIN,
+    "delete_policy": _ADMIN,
+    "create_policy_bandwidth_limit_rule": _ADMIN,
+    "get_policy_bandwidth_limit_rule": f"{_READER} or rule:shared",
+    "update_policy_bandwidth_limit_rule": _ADMIN,
+    "delete_policy_bandwidth_limit_rule": _ADMIN,
+    "create_policy_dscp_marking_rule": _ADMIN,
+    "get_policy_dscp_marking_rule": f"{_READER} or rule:shared",
+    "update_policy_dscp_marking_rule": _ADMIN,
+    "delete_policy_dscp_marking_rule": _ADMIN,
     "get_quota": _READER,
     "update_quota": _ADMIN,
     "delete_quota": _ADMIN,
@@ -157,6 +173,9 @@ _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "address_group": (AddressGroupNotFound, "address_group_id"),
     "router": (RouterNotFound, "router_id"),
     "floatingip": (FloatingIPNotFound, "floatingip_id"),
+    "policy": (qos_exc.QosPolicyNotFound, "policy_id"),
+    "bandwidth_limit_rule": (qos_exc.QosRuleNotFound, "rule_id"),
+    "dscp_marking_rule": (qos_exc.QosRuleNotFound, "rule_id"),
 }
 
 _STRUCTURED = ("fixed_ips", "external_gateway_info")
@@ -220,13 +239,13 @@ class Judge:
             raise PolicyNotAuthorized(rule=rule)
 
     def sees(self, resource: Resource, target: Target) -> bool:
-        return self.allows(f"get_{resource.name}", target)
+        return self.allows(f"get_{resource.rule}", target)
 
     def hidden(self, resource: Resource, target: Target) -> frozenset[str]:
         """The attributes to leave out of replies."""
-        key = (resource.name, target)
+        key = (resource.rule, target)
         if key not in self._hidden:
-            prefix = f"get_{resource.name}:"
+            prefix = f"get_{resource.rule}:"
             rules = [rule for rule in RULES if rule.startswith(prefix)]
             hidden = {rule.removeprefix(prefix) for rule in rules if not self.allows(rule, target)}
             self._hidden[key] = frozenset(hidden)
@@ -234,7 +253,7 @@ class Judge:
 
     def require_create(self, resource: Resource, given: dict[str, Any], parsed: dict[str, Any], target: Target) -> None:
         """Judges a POST: `given` is what the request named, `parsed` the values after conversion."""
-        self.require(f"create_{resource.name}", target)
+        self.require(f"create_{resource.rule}", target)
         for name in given:
             spec = resource.attributes[name]
             if parsed[name] is not UNSET and parsed[name] != spec.get("default", UNSET):
@@ -242,14 +261,14 @@ class Judge:
 
     def require_update(self, resource: Resource, parsed: dict[str, Any], target: Target) -> None:
         """Judges a PUT."""
-        self.require(f"update_{resource.name}", target)
+        self.require(f"update_{resource.rule}", target)
         for name, value in parsed.items():
             self._require_attribute("update", resource, name, value, target)
 
     def _require_attribute(self, action: str, resource: Resource, name: str, value: Any, target: Target) -> None:
         if name == "device_owner" and not str(value).startswith(_OWNED_BY_NETWORK_CODE):
             return
-        rule = f"{action}_{resource.name}:{name}"
+        rule = f"{action}_{resource.rule}:{name}"
         if rule in RULES:
             self.require(rule, target)
         if name in _STRUCTURED:
@@ -275,13 +294,19 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
     if isinstance(row, SecurityGroupRule):
         group = reader.get(SecurityGroup, row.security_group)
         return Target(row.project_id, group.project_id if group is not None else row.project_id, False, False)
+    if isinstance(row, QoSPolicy):
+        return Target(row.project_id, row.project_id, row.shared, False)
+    if isinstance(row, QoSBandwidthLimitRule | QoSDSCPMarkingRule):
+        policy = reader.get(QoSPolicy, row.policy)
+        return Target("", "", False, False) if policy is None else target_of(reader, policy)
     if isinstance(row, SecurityGroup | AddressGroup | Router | FloatingIP):
         return Target(row.project_id, row.project_id, False, False)
     raise TypeError(type(row))
 
 
-def not_found(resource: Resource, uuid: str) -> Exception:
-    """Neutron's 404 for a kind of resource."""
+def not_found(resource: Resource, uuid: str, parent: str = "") -> Exception:
+    """Neutron's 404 for a kind of resource; `parent` is whose part it would be."""
     kind, argument = _NOT_FOUND[resource.name]
-    error: Exception = kind(**{argument: uuid})
+    owner = {f"{resource.parent.name}_id": parent} if resource.parent is not None else {}
+    error: Exception = kind(**{argument: uuid}, **owner)
     return error

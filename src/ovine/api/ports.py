@@ -14,7 +14,7 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, floating_ips, ipam, router_ports, security_groups
+from ovine.api import binding, floating_ips, ipam, qos_policies, router_ports, security_groups
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -59,6 +59,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             security_groups=groups,
             allowed_address_pairs=pairs,
             extra_dhcp_opts=_options(EMPTY, parsed["extra_dhcp_opts"] or ()),
+            qos_policy=qos_policies.chosen(draft, judge, parsed),
             binding_host_id=host,
             binding_vnic_type=parsed["binding:vnic_type"],
             binding_profile=_profile(parsed["binding:profile"]),
@@ -93,6 +94,7 @@ def update(draft: Draft, env: Env, judge: Judge, port: Port, parsed: dict[str, A
         columns["extra_dhcp_opts"] = _options(port.extra_dhcp_opts, parsed["extra_dhcp_opts"] or ())
     if "fixed_ips" in parsed or mac != port.mac_address:
         columns["fixed_ips"] = _changed_addresses(draft, env, network, port, mac, parsed)
+    columns["qos_policy"] = qos_policies.chosen(draft, judge, parsed, port.qos_policy)
     columns |= _changed_binding(env, network, port, parsed)
     _check_service(draft, port, columns)
     draft.update(port, **columns)

@@ -13,7 +13,7 @@ Tests: tests/unit/api/test_api_bodies.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +45,11 @@ from neutron_lib.api.definitions import (
     port_security,
     portbindings,
     provider_net,
+    qos,
+    qos_bw_limit_direction,
+    qos_default,
+    qos_port_network_policy,
+    qos_rule_type_details,
     router_availability_zone,
     router_enable_snat,
     security_groups_normalized_cidr,
@@ -65,6 +70,9 @@ from ovine.model.cloud import (
     FloatingIP,
     Network,
     Port,
+    QoSBandwidthLimitRule,
+    QoSDSCPMarkingRule,
+    QoSPolicy,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -107,6 +115,11 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     router_availability_zone,
     dns,
     dns_domain_ports,
+    qos,
+    qos_bw_limit_direction,
+    qos_default,
+    qos_port_network_policy,
+    qos_rule_type_details,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -135,13 +148,11 @@ _STANDARD: dict[str, Any] = {
 }
 
 NOT_OFFERED = {
-    "qos_policy_id": "qos",
     "dns_publish_fixed_ip": "subnet-dns-publish-fixed-ip",
     "segments": "multi-provider",
     "segment_id": "segment",
     "vlan_transparent": "vlan-transparent",
     "qinq": "qinq",
-    "is_default": "auto-allocated-topology",
     "use_default_subnetpool": "default-subnetpools",
     "propagate_uplink_status": "uplink-status-propagation",
     "trusted": "port-trusted-vif",
@@ -155,7 +166,6 @@ NOT_OFFERED = {
     "service_type_id": "router-service-type",
     "ndp_proxy": "l3-ndp-proxy",
     "enable_ndp_proxy": "l3-ext-ndp-proxy",
-    "qos_network_policy_id": "qos",
     "port_forwardings": "expose-port-forwarding-in-fip",
 }
 """Well-known attributes of extensions that are not offered, so that the refusal can name the extension."""
@@ -174,27 +184,56 @@ class Resource:
     whole: Any
     """The AttributeInfo of all attributes, for what concerns them together."""
 
+    parent: Resource | None = None
+    """Whose part it is: its URLs are below the parent's, and its rows refer to it in `parent_column`."""
+    parent_column: str = ""
+    prefix: str = ""
+    """What stands before the collection in URLs."""
+
     @property
     def path(self) -> str:
-        """The collection's word in URLs."""
-        return self.collection.replace("_", "-")
+        """The collection's words in URLs."""
+        return self.prefix + self.collection.replace("_", "-")
+
+    @property
+    def rule(self) -> str:
+        """Its name in the rules of policy."""
+        return f"{self.parent.name}_{self.name}" if self.parent is not None else self.name
 
     @property
     def is_taggable(self) -> bool:
         return "tags" in self.attributes
 
 
-def _resource(name: str, row: type[Row], core: Mapping[str, Any], lacks: frozenset[str] = frozenset()) -> Resource:
+def _resource(
+    name: str, row: type[Row], core: Mapping[str, Any], lacks: frozenset[str] = frozenset(), *, collection: str = ""
+) -> Resource:
     """`core` is the map that extensions add to; `lacks` names standard attributes that this kind does without."""
-    collection = f"{name}s"
+    collection = collection or f"{name}s"
     merged: dict[str, Any] = dict(core[collection])
     for extension in DEFINITIONS:
         merged |= extension.RESOURCE_ATTRIBUTE_MAP.get(collection, {})
     merged |= {attribute: spec for attribute, spec in _STANDARD.items() if attribute not in lacks}
     owner = merged["tenant_id"] if "tenant_id" in merged else merged["project_id"]
     merged |= {"tenant_id": owner, "project_id": owner}
-    infos = {attribute: lib_attributes.AttributeInfo({attribute: spec}) for attribute, spec in merged.items()}
-    return Resource(name, collection, row, merged, infos, lib_attributes.AttributeInfo(merged))
+    return Resource(name, collection, row, merged, _infos(merged), lib_attributes.AttributeInfo(merged))
+
+
+def _infos(merged: Mapping[str, Any]) -> dict[str, Any]:
+    return {attribute: lib_attributes.AttributeInfo({attribute: spec}) for attribute, spec in merged.items()}
+
+
+def _part(name: str, row: type[Row], parent: Resource, column: str) -> Resource:
+    """A kind whose rows are parts of a `parent`."""
+    collection = f"{name}s"
+    merged: dict[str, Any] = {}
+    for extension in DEFINITIONS:
+        parts: Mapping[str, Any] = getattr(extension, "SUB_RESOURCE_ATTRIBUTE_MAP", None) or {}
+        merged |= parts.get(collection, {}).get("parameters", {})
+    if "project_id" in merged:
+        merged["tenant_id"] = merged["project_id"]
+    whole = lib_attributes.AttributeInfo(merged)
+    return Resource(name, collection, row, merged, _infos(merged), whole, parent=parent, parent_column=column)
 
 
 _SECURITY = security_definitions.RESOURCE_ATTRIBUTE_MAP
@@ -208,9 +247,19 @@ ADDRESS_GROUP = _resource(
 )
 ROUTER = _resource("router", Router, l3.RESOURCE_ATTRIBUTE_MAP)
 FLOATING_IP = _resource("floatingip", FloatingIP, l3.RESOURCE_ATTRIBUTE_MAP)
-_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP, ROUTER, FLOATING_IP)
+QOS_POLICY = replace(
+    _resource("policy", QoSPolicy, qos.RESOURCE_ATTRIBUTE_MAP, collection="policies"), prefix=f"{qos.ALIAS}/"
+)
+BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_POLICY, "policy")
+DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
+_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP, ROUTER, FLOATING_IP, QOS_POLICY)
+_PARTS = (BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
 RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}
 BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in _ALL}
+PARTS: Mapping[tuple[str, str], Resource] = {
+    (part.parent.collection, part.collection): part for part in _PARTS if part.parent is not None
+}
+"""By the parent's collection and the word in URLs."""
 
 MAX_TAG = 255
 """The longest tag, in characters."""

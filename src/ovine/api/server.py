@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from ovine.api import address_groups, errors, router_actions, tags
+from ovine.api import address_groups, errors, qos_rules, router_actions, tags
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import ADDRESS_GROUP, BY_PATH, ROUTER, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, QOS_POLICY, ROUTER, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -88,6 +88,12 @@ class NetworkApi:
                 return json_reply(200, self._service.availability_zones(_query(request)))
             case ["quotas", *rest]:
                 return await self._quotas(request, caller, rest)
+            case ["qos", "rule-types"]:
+                return _allow(request, "GET", json_reply(200, self._service.rule_types(_query(request))))
+            case ["qos", "rule-types", name]:
+                return _allow(request, "GET", json_reply(200, self._service.rule_type(name)))
+            case ["qos", path, *rest] if f"qos/{path}" in BY_PATH:
+                return await self._resource(request, caller, BY_PATH[f"qos/{path}"], rest)
             case [path, *rest] if path in BY_PATH:
                 return await self._resource(request, caller, BY_PATH[path], rest)
         raise errors.http_error(404)
@@ -135,11 +141,42 @@ class NetworkApi:
                 return await self._addresses(request, caller, resource, uuid, action)
             case [uuid, action] if resource is ROUTER and action in router_actions.NAMES:
                 return await self._router_action(request, caller, uuid, action)
+            case [_, word, *_] if resource is QOS_POLICY and word in qos_rules.REFUSED:
+                raise errors.bad_request(f"{word} are not offered: no host could keep what they promise")
+            case [uuid, word, *rest] if (resource.collection, word) in PARTS:
+                return await self._part(request, caller, PARTS[resource.collection, word], uuid, rest)
             case [uuid, "tags"] if resource.is_taggable:
                 return await self._tags(request, caller, resource, uuid)
             case [uuid, "tags", tag] if resource.is_taggable:
                 return await self._tag(request, caller, resource, uuid, tags.check(tag))
         raise errors.http_error(404)
+
+    async def _part(self, request: Request, caller: Caller, part: Resource, parent: str, rest: list[str]) -> Response:
+        parts = self._service.parts
+
+        async def list() -> Response:
+            assert part.parent is not None
+            url = f"{base_url(request)}/v2.0/{part.parent.path}/{parent}/{part.collection}"
+            return json_reply(200, await parts.list(part, caller, parent, _query(request), url))
+
+        async def post() -> Response:
+            return json_reply(201, await parts.create(part, caller, parent, await self._body(request)))
+
+        async def get() -> Response:
+            return json_reply(200, await parts.show(part, caller, parent, rest[0], _query(request)))
+
+        async def put() -> Response:
+            return json_reply(200, await parts.update(part, caller, parent, rest[0], await self._body(request)))
+
+        async def delete() -> Response:
+            await parts.delete(part, caller, parent, rest[0])
+            return json_reply(204)
+
+        if len(rest) > 1:
+            raise errors.http_error(404)
+        return await (
+            _by_method(request, GET=get, PUT=put, DELETE=delete) if rest else _by_method(request, GET=list, POST=post)
+        )
 
     async def _collection(self, request: Request, caller: Caller, resource: Resource) -> Response:
         async def get() -> Response:

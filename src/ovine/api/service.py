@@ -20,6 +20,8 @@ from ovine.api import (
     floating_ips,
     networks,
     ports,
+    qos_policies,
+    qos_rules,
     query,
     quotas,
     router_actions,
@@ -36,6 +38,7 @@ from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_e
 from ovine.api.policy import Judge, Policy, Target, not_found, target_of
 from ovine.api.resources import ROUTER, SECURITY_GROUP, Resource
 from ovine.api.store import Store
+from ovine.api.subresources import SubResources
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
 from ovine.model.cloud import AddressGroup, FloatingIP, Network, Port, Router, SecurityGroupRule
@@ -51,6 +54,7 @@ _MODULES: dict[str, ModuleType] = {
     "address_groups": address_groups,
     "routers": routers,
     "floatingips": floating_ips,
+    "policies": qos_policies,
 }
 _INDEXED: tuple[tuple[type[Row], str, str], ...] = (
     (Port, "device_id", "device_id"),
@@ -68,6 +72,7 @@ class Service:
 
     def __init__(self, store: Store, policy: Policy, env: Env) -> None:
         self._store, self._policy, self._env = store, policy, env
+        self.parts = SubResources(store, policy, env)
 
     def judge(self, caller: Caller) -> Judge:
         return self._policy.judge(caller)
@@ -203,6 +208,14 @@ class Service:
         judge = self.judge(caller)
         await self._change(ROUTER, judge, uuid, if_match, change)
         return told if told is not None else {ROUTER.name: self._shown(ROUTER, judge, uuid)}
+
+    def rule_types(self, text: str) -> dict[str, Any]:
+        """The reply to `GET /qos/rule-types?text`."""
+        return {"rule_types": qos_rules.types(text)}
+
+    def rule_type(self, name: str) -> dict[str, Any]:
+        """The reply to `GET /qos/rule-types/NAME`."""
+        return {"rule_type": qos_rules.type_details(name)}
 
     def availability_zones(self, text: str) -> dict[str, Any]:
         """The reply to `GET /availability_zones?text`."""

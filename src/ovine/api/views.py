@@ -20,6 +20,9 @@ from ovine.model.cloud import (
     IPAllocation,
     Network,
     Port,
+    QoSBandwidthLimitRule,
+    QoSDSCPMarkingRule,
+    QoSPolicy,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -49,15 +52,21 @@ def view(replica: Replica, row: Row, domain: str = "") -> View:
         return router_view(replica, row)
     if isinstance(row, FloatingIP):
         return floating_ip_view(replica, row)
+    if isinstance(row, QoSPolicy):
+        return qos_policy_view(replica, row)
+    if isinstance(row, QoSBandwidthLimitRule):
+        return bandwidth_limit_view(row)
+    if isinstance(row, QoSDSCPMarkingRule):
+        return dscp_marking_view(row)
     raise TypeError(type(row))
 
 
-def _standard(row: Network | Subnet | Port | SecurityGroup | Router) -> View:
+def _standard(row: Network | Subnet | Port | SecurityGroup | Router | QoSPolicy) -> View:
     return _unnamed(row) | {"name": row.name, "tags": list(row.tags)}
 
 
 def _unnamed(
-    row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup | Router | FloatingIP,
+    row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup | Router | FloatingIP | QoSPolicy,
 ) -> View:
     return {
         "id": row.uuid,
@@ -80,6 +89,7 @@ def network_view(replica: Replica, row: Network) -> View:
         "subnets": [subnet.uuid for subnet in replica.index(Subnet, "network").find(row.uuid)],
         "port_security_enabled": row.port_security_enabled,
         "dns_domain": row.dns_domain,
+        "qos_policy_id": row.qos_policy,
         "l2_adjacency": True,
         "provider:network_type": row.network_type,
         "provider:physical_network": row.physical_network or None,
@@ -128,7 +138,7 @@ def positioned(values: list[str]) -> Map[int, str]:
 
 
 def port_view(replica: Replica, row: Port, domain: str) -> View:
-    addresses = _fixed_ips(replica, row)
+    addresses, network = _fixed_ips(replica, row), replica.get(Network, row.network)
     return _standard(row) | {
         "network_id": row.network,
         "admin_state_up": row.admin_state_up,
@@ -149,6 +159,8 @@ def port_view(replica: Replica, row: Port, domain: str) -> View:
         "ip_allocation": "immediate" if addresses else "none",
         "dns_name": row.dns_name,
         "dns_domain": row.dns_domain,
+        "qos_policy_id": row.qos_policy,
+        "qos_network_policy_id": network.qos_policy if network is not None else None,
         "dns_assignment": _dns_assignment(replica, row, addresses, domain),
     }
 
@@ -257,3 +269,28 @@ def _port_details(port: Port) -> View:
         "device_id": port.device_id,
         "device_owner": port.device_owner,
     }
+
+
+def qos_policy_view(replica: Replica, row: QoSPolicy) -> View:
+    limits = replica.index(QoSBandwidthLimitRule, "policy").find(row.uuid)
+    marks = replica.index(QoSDSCPMarkingRule, "policy").find(row.uuid)
+    rules = [bandwidth_limit_view(rule) | {"type": "bandwidth_limit"} for rule in limits]
+    rules += [dscp_marking_view(rule) | {"type": "dscp_marking"} for rule in marks]
+    return _standard(row) | {
+        "shared": row.shared,
+        "is_default": row.place == "default",
+        "rules": [rule | {"qos_policy_id": row.uuid} for rule in rules],
+    }
+
+
+def bandwidth_limit_view(row: QoSBandwidthLimitRule) -> View:
+    return {
+        "id": row.uuid,
+        "max_kbps": row.max_kbps,
+        "max_burst_kbps": row.max_burst_kbps,
+        "direction": row.direction,
+    }
+
+
+def dscp_marking_view(row: QoSDSCPMarkingRule) -> View:
+    return {"id": row.uuid, "dscp_mark": row.dscp_mark}

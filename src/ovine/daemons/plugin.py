@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovine.daemons.options import OptionError, Parsed, valued
 from ovine.daemons.service import Context, DaemonSpec, run_daemon
@@ -22,7 +22,9 @@ from ovine.daemons.tls import database_tls
 from ovine.daemons.unixctl import Commands
 
 if TYPE_CHECKING:
-    from ovine.ovsdb import Client
+    from ovine.model.base import Row
+    from ovine.ovsdb import Client, Monitor
+    from ovine.projection import Target
 
 LOCK = "ovine_plugin"
 OPTIONS = (
@@ -41,6 +43,17 @@ def _check(parsed: Parsed) -> None:
         load(Path(path) if path else None)
     except SettingsError as error:
         raise OptionError(str(error)) from None
+
+
+def _monitor(target: Target[Any]) -> Monitor | type[Row]:
+    """What to read of a table that the plugin writes: what it owns there, and all where its rules need more."""
+    from ovine.ovsdb import Monitor
+    from ovine.plugin import NB_INPUTS
+
+    if target.table in NB_INPUTS:
+        return target.table
+    columns = target.table.spec.columns.values()
+    return Monitor(target.table, [column.name for column in columns if column.attribute in target.columns])
 
 
 async def _main(context: Context) -> None:
@@ -66,20 +79,7 @@ async def _main(context: Context) -> None:
     below = Client(
         nb.DATABASE,
         context.remote("ovnnb-db", "OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
-        monitors=[
-            Monitor(nb.LogicalSwitch, ("name", "ports", "other_config", "external_ids")),
-            nb.LogicalSwitchPort,
-            nb.DHCPOptions,
-            nb.ACL,
-            Monitor(nb.PortGroup, ("name", "ports", "acls", "external_ids")),
-            nb.AddressSet,
-            nb.LogicalRouter,
-            nb.LogicalRouterPort,
-            nb.LogicalRouterStaticRoute,
-            nb.NAT,
-            nb.GatewayChassis,
-            Monitor(nb.BFD, ("logical_port", "dst_ip")),
-        ],
+        monitors=[_monitor(target) for target in NORTHBOUND],
         leader_only=True,
         tls=tls,
     )

@@ -5,7 +5,7 @@ here is only what the database adds:
 
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
   a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
-  (`Security_Group`), the floating IP of a fixed one on an external network (`Floating_IP`).
+  (`Security_Group`) or policy (`QoS_Policy`), the floating IP of a fixed one on an external network (`Floating_IP`).
 - What is bounded is counted: see `Quota_Usage`.
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
   allocations, a security group by its ports and rules, a router's ports by the router, and what a floating IP needs
@@ -52,6 +52,7 @@ class Network(Row, frozen=True, kw_only=True):
     mtu: int = 0
     port_security_enabled: bool = True
     dns_domain: str = ""
+    qos_policy: Annotated[Uuid | None, Strong("QoS_Policy")] = None
     availability_zone_hints: Map[int, str] = EMPTY
     network_type: Annotated[str, OneOf("geneve", "vxlan", "vlan", "flat")] = "geneve"
     physical_network: str = ""
@@ -118,6 +119,7 @@ class Port(Row, frozen=True, kw_only=True):
     binding_vif_details: str = "{}"
     dns_name: str = ""
     dns_domain: str = ""
+    qos_policy: Annotated[Uuid | None, Strong("QoS_Policy")] = None
     propagate_uplink_status: bool = True
     status: Annotated[str, OneOf("DOWN", "BUILD", "ACTIVE", "ERROR")] = "DOWN"
     active_host: str = ""
@@ -242,6 +244,39 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+@table("QoS_Policy", indexes=(("project_id", "place"),))
+class QoSPolicy(Row, frozen=True, kw_only=True):
+    """How the traffic of ports is marked and bounded. `place` is "default" for a project's default, else the uuid."""
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    shared: bool = False
+    place: str = ""
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("QoS_Bandwidth_Limit_Rule", indexes=(("policy", "direction"),))
+class QoSBandwidthLimitRule(Row, frozen=True, kw_only=True):
+    """The most that a port may send (egress) or get (ingress), in kbit/s, with a burst in kbit (0 for any)."""
+
+    policy: Annotated[Uuid, Strong("QoS_Policy"), IMMUTABLE] = NO_UUID
+    direction: Annotated[str, OneOf("ingress", "egress")] = "egress"
+    max_kbps: Annotated[int, Range(1, None)] = 1
+    max_burst_kbps: Annotated[int, Range(0, None)] = 0
+
+
+@table("QoS_DSCP_Marking_Rule", indexes=(("policy",),))
+class QoSDSCPMarkingRule(Row, frozen=True, kw_only=True):
+    """The DSCP of what a port sends."""
+
+    policy: Annotated[Uuid, Strong("QoS_Policy"), IMMUTABLE] = NO_UUID
+    dscp_mark: Annotated[int, Range(0, 63)] = 0
+
+
 @table("Quota", indexes=(("project_id", "resource"),))
 class Quota(Row, frozen=True, kw_only=True):
     """How many resources of a kind a project may have, where that is not the default; -1 for any number."""
@@ -260,4 +295,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.6.0", globals())
+DATABASE = database("Ovine_Cloud", "0.7.0", globals())

@@ -14,12 +14,13 @@ from collections.abc import Hashable
 
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Row, Uuid
-from ovine.plugin import dhcp, dns, gateways, nat, networks, ports, routers, security, status
+from ovine.plugin import dhcp, dns, gateways, nat, networks, ports, qos, routers, security, status
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
 from ovine.plugin.dns import DNS
 from ovine.plugin.gateways import GATEWAY_CHASSIS
 from ovine.plugin.nat import FLOATING_IP, GATEWAY_PORT, NATS, NatKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
+from ovine.plugin.qos import QOS, QosKey
 from ovine.plugin.router_places import ROUTER_PORTS
 from ovine.plugin.routers import BFD, OWNER, ROUTERS, ROUTES, BfdKey, RouteKey
 from ovine.plugin.rule_match import DIRECTIONS
@@ -34,6 +35,7 @@ RULES = (
     dns.names_of_port,
     dns.dns,
     ports.switch_port,
+    qos.qos,
     networks.localnet,
     networks.switch,
     security.port_groups_of_port,
@@ -68,6 +70,11 @@ def _dhcp_options(row: nb.DHCPOptions, names: Names) -> Hashable | None:
 def _dns(row: nb.DNS, names: Names) -> Hashable | None:
     switch = row.external_ids.get(dns.OWNER, "")
     return switch.removeprefix("neutron-") if switch.startswith("neutron-") else None
+
+
+def _qos(row: nb.QoS, names: Names) -> Hashable | None:
+    port = row.external_ids.get(qos.OWNER)
+    return QosKey(port, row.direction) if port else None
 
 
 def _acl(row: nb.ACL, names: Names) -> Hashable | None:
@@ -131,12 +138,13 @@ NORTHBOUND = (
             "external_ids",
         ),
     ),
+    Target(QOS, nb.QoS, _qos, ("priority", "direction", "match", "action", "bandwidth", "external_ids")),
     Target(DNS, nb.DNS, _dns, ("records", "external_ids")),
     Target(
         SWITCHES,
         nb.LogicalSwitch,
         _switch,
-        ("name", "ports", "dns_records", "other_config", "external_ids"),
+        ("name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"),
         new_uuid=lambda network: str(network),
     ),
     Target(ACLS, nb.ACL, _acl, ("priority", "direction", "match", "action", "external_ids")),

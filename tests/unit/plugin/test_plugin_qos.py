@@ -1,0 +1,101 @@
+"""QoS policies in, QoS rows out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ovine.engine import Engine
+from ovine.model import cloud, nb
+from ovine.model.base import Map, Uuid
+from ovine.plugin import CLOUD, NORTHBOUND, RULES
+from ovine.plugin.networks import SWITCHES
+from ovine.plugin.qos import QOS, QosKey
+from ovine.projection import ref
+
+
+def uuid(kind: int, number: int) -> Uuid:
+    return Uuid(f"{kind:08d}-0000-4000-8000-{number:012d}")
+
+
+NET, PORT, GOLD, SILVER = uuid(1, 1), uuid(2, 1), uuid(3, 1), uuid(3, 2)
+OUT, IN = QosKey(PORT, "from-lport"), QosKey(PORT, "to-lport")
+
+
+def limit(number: int, policy: Uuid, direction: str, rate: int, burst: int = 0) -> cloud.QoSBandwidthLimitRule:
+    return cloud.QoSBandwidthLimitRule(
+        uuid=uuid(4, number), policy=policy, direction=direction, max_kbps=rate, max_burst_kbps=burst
+    )
+
+
+def port(**columns: Any) -> cloud.Port:
+    return cloud.Port(uuid=PORT, network=NET, mac_address="m", **columns)
+
+
+def feed(engine: Engine, *rows: Any) -> None:
+    for row in rows:
+        engine.feed(type(row), row.uuid, row)
+    engine.run()
+    assert engine.failures() == []
+
+
+@pytest.fixture
+def engine() -> Engine:
+    made = Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)])
+    feed(
+        made,
+        cloud.Network(uuid=NET, mtu=1442),
+        cloud.QoSPolicy(uuid=GOLD, place=GOLD),
+        cloud.QoSPolicy(uuid=SILVER, place=SILVER),
+        cloud.QoSDSCPMarkingRule(uuid=uuid(5, 1), policy=GOLD, dscp_mark=26),
+        limit(1, GOLD, "egress", 3000, 300),
+        limit(2, SILVER, "ingress", 1000),
+        port(),
+    )
+    return made
+
+
+def rows(engine: Engine) -> dict[QosKey, nb.QoS]:
+    found = dict(engine.rows(QOS))
+    assert set(engine.rows(SWITCHES)[NET].qos_rules) == {ref(QOS, key) for key in found}
+    return found
+
+
+def test_a_port_without_a_policy_has_no_row(engine: Engine) -> None:
+    assert rows(engine) == {}
+
+
+def test_a_ports_policy_is_one_row_for_each_direction(engine: Engine) -> None:
+    feed(engine, port(qos_policy=GOLD))
+    sent = nb.QoS(
+        priority=2002,
+        direction="from-lport",
+        match=f'inport == "{PORT}"',
+        action=Map({"dscp": 26}),
+        bandwidth=Map({"rate": 3000, "burst": 300}),
+        external_ids=Map({"neutron:port_id": PORT}),
+    )
+    assert rows(engine) == {OUT: sent}
+    feed(engine, limit(3, GOLD, "ingress", 7))
+    got = rows(engine)[IN]
+    assert (got.match, got.action, got.bandwidth) == (f'outport == "{PORT}"', {}, {"rate": 7})
+
+
+def test_a_ports_own_policy_goes_before_its_networks(engine: Engine) -> None:
+    feed(engine, cloud.Network(uuid=NET, mtu=1442, qos_policy=SILVER))
+    assert set(rows(engine)) == {IN}
+    feed(engine, port(qos_policy=GOLD))
+    assert set(rows(engine)) == {OUT}
+    feed(engine, port(device_owner="network:dhcp"))
+    assert rows(engine) == {}
+
+
+def test_a_change_of_a_policy_reaches_its_ports_and_no_others(engine: Engine) -> None:
+    feed(engine, port(qos_policy=GOLD))
+    engine.log = []
+    feed(engine, limit(2, SILVER, "ingress", 2000))
+    assert engine.log == []
+    feed(engine, limit(1, GOLD, "egress", 4000))
+    assert engine.log == [("effects", (GOLD,)), ("plugin.qos.qos", PORT)]
+    assert rows(engine)[OUT].bandwidth == {"rate": 4000}
