@@ -6,6 +6,7 @@ everything else is for real clients. Tests: tests/lab/.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,8 @@ class Cloud:
             "device_id": name,
             "device_owner": "compute:lab",
         }
+        if label := host_name(name):
+            body["dns_name"] = label
         if address is not None:
             body["fixed_ips"] = [{"ip_address": address}]
         return dict(self.post("ports", {"port": body})["port"])
@@ -178,6 +181,11 @@ class Cloud:
             waited = time.monotonic() - started
             raise LabTimeout(f"port {port_id} is {port.get('status')} after {waited:.0f} s, not ACTIVE") from None
         return port
+
+
+def host_name(name: str) -> str:
+    """An instance's name as a label of the DNS, as Nova derives it; "" if nothing of it can be one (RFC 1123, 2.1)."""
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower())[:63].strip("-")
 
 
 def _network_endpoint(catalog: list[dict[str, Any]]) -> str:

@@ -64,6 +64,7 @@ def _on_one_network(cloud: DemoCloud) -> Iterator[Check]:
     )
     yield Check("red1 sends packets as large as the MTU", "3 of 3 answered", lambda: large(red1, 0))
     yield Check("red1 sends packets of 1 byte more", "refused", lambda: large(red1, 1))
+    yield Check("red1 asks the DNS for red2", RED2.address, lambda: resolved(cloud, red1, red2))
 
 
 def _routed(cloud: DemoCloud) -> Iterator[Check]:
@@ -189,8 +190,9 @@ def closed(cloud: DemoCloud) -> str:
 
 
 def why_dropped(cloud: DemoCloud) -> str:
-    """The last line of `ovine trace` for a packet from outside, as it comes from the router to red1's network."""
-    return traced_by_ovine(cloud).splitlines()[-1]
+    """What `ovine trace` says of a packet from outside, as it comes from the router to red1's network."""
+    lines = traced_by_ovine(cloud).splitlines()
+    return next((line for line in lines if line.startswith("no rule")), lines[-1])
 
 
 def traced_by_ovine(cloud: DemoCloud) -> str:
@@ -217,6 +219,14 @@ def moved_under_ping(cloud: DemoCloud) -> str:
         outcome = pinging.stop(patience=10.0)
     lost = outcome.sent - outcome.received
     return f"moved, {lost} of {outcome.sent} pings lost" if outcome.received else "not reached any more"
+
+
+def resolved(cloud: DemoCloud, asking: Instance, wanted: Instance) -> str:
+    """What an instance's resolver says of another one's name."""
+    port = cloud.lab.cloud.get(f"ports/{wanted.record.port_id}")["port"]
+    name = port["dns_assignment"][0]["fqdn"].rstrip(".")
+    done = asking.run("getent", "hosts", name)
+    return " is ".join(done.stdout.split()[:2]) or f"{name} is not known"
 
 
 def ports_seen(cloud: DemoCloud) -> str:

@@ -25,6 +25,8 @@ from ovine.lab.tools import run
 
 RANGE, DB_RANGE, PUBLIC_RANGE = "10.0.0.0/24", "10.0.1.0/24", "203.0.113.0/24"
 OUTSIDE = "203.0.113.1"
+NAME_SERVER = "203.0.113.53"
+"""Nobody is there: each host answers for the names of its networks itself, whatever server is asked."""
 CLIENT_TIMEOUT = 60.0
 
 
@@ -109,7 +111,8 @@ def make_public(openstack: Client) -> None:
 
 def make_network(openstack: Client, tenant: str, name: str, cidr: str) -> None:
     openstack(tenant, "network", "create", name)
-    openstack(tenant, "subnet", "create", f"{name}-v4", "--network", name, "--subnet-range", cidr)
+    where = ("--network", name, "--subnet-range", cidr, "--dns-nameserver", NAME_SERVER)
+    openstack(tenant, "subnet", "create", f"{name}-v4", *where)
 
 
 def make_router(openstack: Client) -> None:

@@ -55,3 +55,14 @@ def test_both_flavours_of_a_daemon_are_called_alike() -> None:
     assert lab_commands.northd(theirs)[1:] == lab_commands.northd(ours)[4:]
     assert lab_commands.controller(theirs, theirs.hosts[0])[0] == "ovn-controller"
     assert lab_commands.controller(theirs, theirs.hosts[0])[1:] == lab_commands.controller(ours, ours.hosts[0])[4:]
+
+
+def test_an_instances_name_becomes_a_label_of_the_dns() -> None:
+    from ovine.lab.cloud import host_name
+
+    assert [host_name(name) for name in ("red1", "Web_1.example", "--", "a" * 70)] == [
+        "red1",
+        "web-1-example",
+        "",
+        "a" * 63,
+    ]
