@@ -106,10 +106,12 @@ def lab_up(
         typer.Option("--controller", metavar="ovine|c", help="Whose controller; repeat it for a choice per host."),
     ] = None,
     api: Annotated[bool, typer.Option("--api/--no-api", help="With API and plugin, or a bare OVN.")] = True,
+    demo: Annotated[bool, typer.Option("--demo", help="With the networks and instances of `ovine demo`.")] = False,
 ) -> None:
     from ovine.cli import lab_commands
 
-    lab_commands.up(name, hosts, northd.value, [flavour.value for flavour in controller or [Flavour.ovine]], api)
+    flavours = [flavour.value for flavour in controller or [Flavour.ovine]]
+    lab_commands.up(name, hosts, northd.value, flavours, api, demo)
 
 
 @lab_app.command("down", help="End a lab and remove all that it made." + example("ovine lab down"))

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from ovine.cli.choose import choose
 from ovine.lab import requirements
+from ovine.lab.endpoint import Endpoint
 from ovine.lab.errors import LabError
 from ovine.lab.instance import Instance
 
@@ -30,11 +31,11 @@ def delete(lab_name: str, name: str) -> None:
 def execute(lab_name: str, name: str, command: Sequence[str]) -> None:
     """Becomes the command, inside the instance, so that its terminal, signals and status are its own."""
     words = list(command)
-    _become(_instance(lab_name, name), words[1:] if words[0] == "--" else words)
+    _become(_endpoint(lab_name, name), words[1:] if words[0] == "--" else words)
 
 
 def shell(lab_name: str, name: str) -> None:
-    instance = _instance(lab_name, name)
+    instance = _endpoint(lab_name, name)
     os.environ["PS1"] = f"{name}# "
     program = os.environ.get("SHELL", "/bin/sh")
     # A user's start-up files would set another prompt, and the prompt is what tells where one is.
@@ -45,7 +46,7 @@ def ping(lab_name: str, name: str, target: str, count: int) -> int:
     """Shows what ping said; 0 if any answer came, like ping's own status."""
     lab = choose(lab_name)
     requirements.check()
-    source = lab.instance(name)
+    source = lab.endpoint(name)
     address = target if _is_address(target) else _address(lab.instance(target))
     outcome = source.ping(address, count=count, interval=1.0)
     print(outcome.output.rstrip())
@@ -68,13 +69,13 @@ def _address(instance: Instance) -> str:
     return sorted(found, key=lambda address: ":" in address)[0]
 
 
-def _instance(lab_name: str, name: str) -> Instance:
+def _endpoint(lab_name: str, name: str) -> Endpoint:
     lab = choose(lab_name)
     requirements.check()
-    return lab.instance(name)
+    return lab.endpoint(name)
 
 
-def _become(instance: Instance, command: Sequence[str]) -> None:
+def _become(instance: Endpoint, command: Sequence[str]) -> None:
     if shutil.which(command[0]) is None:
         raise LabError(f"no command {command[0]}")
     argv = instance.command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ovine.lab import requirements
@@ -13,10 +13,15 @@ from ovine.lab.lab import Lab
 from ovine.lab.spec import LabSpec, labs_directory, spread
 from ovine.lab.store import Store, all_labs
 
+DEMO_HOSTS = 3
 
-def up(name: str, hosts: int, northd: str, controllers: Sequence[str], api: bool) -> None:
-    """Starts a lab, showing each step, and tells how to use it."""
+
+def up(name: str, hosts: int, northd: str, controllers: Sequence[str], api: bool, demo: bool = False) -> None:
+    """Starts a lab, showing each step, and tells how to use it. With `demo`, the demo's cloud is made in it."""
     from rich.console import Console
+
+    if demo and (hosts < DEMO_HOSTS or not api):
+        raise LabError(f"--demo needs the API and {DEMO_HOSTS} hosts")
 
     lab = Lab(name=name, northd=northd, controllers=spread(controllers, hosts), api=api)
     console = Console(stderr=True, highlight=False)
@@ -28,7 +33,30 @@ def up(name: str, hosts: int, northd: str, controllers: Sequence[str], api: bool
             status.update(step)
 
         lab.up(progress)
-    print(usage(lab.spec))
+        made = make_demo(lab, progress) if demo else ""
+    print(usage(lab.spec) + made)
+
+
+def make_demo(lab: Lab, progress: Callable[[str], None]) -> str:
+    """Makes the demo's cloud in a lab; what to try in it. A lab in which that fails is ended."""
+    from ovine.lab import demo_cloud
+
+    progress("the demo's networks and instances")
+    try:
+        cloud = demo_cloud.make(lab)
+    except BaseException:
+        lab.down()
+        raise
+    names = ", ".join(f"{guest.name} on {guest.host}" for guest in demo_cloud.GUESTS)
+    lines = (
+        f"Instances: {names}; outside: internet ({demo_cloud.OUTSIDE}). red1 has the floating IP {cloud.floating_ip}.",
+        "",
+        "  ovine ping red1 db1; ovine exec db1 -- ping -c 3 " + demo_cloud.OUTSIDE,
+        "  openstack --os-cloud red security group rule create default --protocol icmp",
+        f"  ovine exec internet -- ping -c 3 {cloud.floating_ip}",
+        "  ovine exec red1 -- getent hosts red2.openstacklocal",
+    )
+    return "\n\n" + "\n".join(lines)
 
 
 def usage(spec: LabSpec) -> str:

@@ -335,6 +335,13 @@ class Lab:
     def instance(self, name: str) -> Instance:
         return self.instance_of(self.store.instance(name))
 
+    def endpoint(self, name: str) -> Endpoint:
+        """An instance, or a machine outside, by its name. LabError if there is none."""
+        namespace = self.spec.instance_netns(name)
+        if namespace in self.store.namespaces() and name not in {record.name for record in self.store.instances()}:
+            return Endpoint(name, namespace, INTERFACE, self.processes)
+        return self.instance(name)
+
     def instance_of(self, record: InstanceRecord) -> Instance:
         return Instance(self.spec, self.store, self.processes, record)
 
