@@ -1,8 +1,15 @@
 """From next hop to Ethernet address: known neighbours, MAC_Binding for the rest, and the question for those not there.
 
 What is on a switch is known to all routers there by the same flows. So that these need not name the router's port,
-the stage before notes the *segment*: the tunnel key of the switch that the output port is attached to. An address costs
-one flow, a router port one on its switch and one in its router.
+the stage before notes the *segment*: the tunnel key of the switch that the output port is attached to.
+
+A packet whose next hop is its destination, and on record at the switch (`ovine.northd.arp_nd`), is *handed over*: the
+router sends it to an Ethernet address that stands for nobody, and the switch finds the receiver's when the packet comes
+in by the port to the router. So these addresses cost the routers an entry of an address set each, and a flow for all.
+
+A flow each have addresses that are used as next hops, those that are not on record (of ports that are down, or take
+unknown addresses, or are elsewhere on a physical network), and all on switches of gateway ports with
+redirect-type=bridged, from which packets go out to physical networks before they reach the switch.
 
 Terms: a router that is `dynamic` (options:dynamic_neigh_routers) asks for the addresses of routers on its switches.
 Wire behaviour is that of ovn-northd(8), "ARP/ND Resolution" and "ARP Request".
@@ -13,16 +20,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.engine import Emit, Index, Reader, query, rule
+from ovine.engine import Emit, Index, Reader, Relation, query, rule
+from ovine.model import sb
 from ovine.model.base import Uuid
+from ovine.northd import arp_nd
 from ovine.northd.datapaths import KEYS, ROUTERS, member
 from ovine.northd.flows import FLOWS, MEMBERS, Scope, Shared, flow, one_of, place_of, quoted, scope
+from ovine.northd.pipeline import ADMIT, REFUSED
 from ovine.northd.ports import EXTERNAL, LOCALPORT, PORTS, VIF, owners_in_order
-from ovine.northd.router_pipeline import NEXT_HOP4, NEXT_HOP6, OUTPORT, OWN4, REQUEST, RESOLVE, SEGMENT
-from ovine.northd.router_ports import ENABLED, PORTS_ON_SWITCH, ROUTER_PORTS, RouterPort
+from ovine.northd.router_pipeline import DIRECT, NEXT_HOP4, NEXT_HOP6, OUTPORT, OWN4, REQUEST, RESOLVE, SEGMENT
+from ovine.northd.router_ports import ENABLED, PORTS_ON_SWITCH, ROUTER_PORTS, USED, RouterPort, Used
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
+from ovine.northd.sets import ADDRESS_SETS
 
 SOURCE = "next_hops"
+HANDED_OVER = "02:6f:76:69:6e:65"
+"""The destination of packets whose receiver the switch is to find: locally administered, and given to no port."""
 
 _UNKNOWN = "eth.dst == 00:00:00:00:00:00"
 _ASK4 = (
@@ -91,7 +104,30 @@ def _hop(addresses: list[str]) -> str:
     return f"ip{6 if ':' in addresses[0] else 4} && {register.field} == {one_of(addresses)}"
 
 
-@rule(over=NEIGHBOURS, writes=(FLOWS,))
+# --- receivers on a switch --------------------------------------------------------------------------------------------
+
+RECEIVERS: Relation[tuple[Uuid, str], tuple[Uuid, int]] = Relation("addresses that packets are handed over for")
+"""By switch and address; the value is the switch and the IP version."""
+RECEIVERS_OF = Index(RECEIVERS, lambda where: (where,), "handed over addresses by switch and IP version")
+BRIDGING = Index(
+    ROUTER_PORTS,
+    lambda port: (port.switch,) if port.switch is not None and port.options.get("redirect-type") == "bridged" else (),
+    "bridging router ports by switch",
+)
+
+
+@query
+def _bridged(q: Reader, switch: Uuid) -> bool:
+    """Whether packets for a switch may be on a physical network before they are there."""
+    return bool(q.find(BRIDGING, switch))
+
+
+@query
+def _hands_over(q: Reader, where: tuple[Uuid, int]) -> bool:
+    return bool(q.find(RECEIVERS_OF, where))
+
+
+@rule(over=NEIGHBOURS, writes=(FLOWS, RECEIVERS))
 def neighbour(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
     """An address on a switch, for all routers there."""
     switch, ip = owned
@@ -100,8 +136,48 @@ def neighbour(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
     if place is None or number is None or not port.enabled:
         return
     mac = next(one.mac for one in port.owned if ip in one.ip4 or ip in one.ip6)
+    on_record = q.get(arp_nd.NEIGHBOURS, owned)
+    if on_record is not None and on_record.mac == mac and not _bridged(q, switch):
+        yield RECEIVERS(owned, (switch, 6 if ":" in ip else 4))
+        if not q.find(USED, Used(switch, ip)):
+            return
     match = f"{SEGMENT.field} == {number} && {_hop([ip])}"
     yield flow(place, RESOLVE, 100, match, f"eth.dst = {mac}; next;", source=SOURCE, hint=port.key)
+
+
+@rule(over=RECEIVERS_OF, writes=(FLOWS, ADDRESS_SETS))
+def hand_over(q: Reader, where: tuple[Uuid, int]) -> Iterator[Emit]:
+    """The receivers on a switch, for all routers there."""
+    switch, version = where
+    place, number = place_of(q, on_switch(switch)), q.get(KEYS, switch)
+    if place is None or number is None:
+        return
+    name, hop = f"ovine_neighbours_{number}_ip{version}", NEXT_HOP6 if version == 6 else NEXT_HOP4
+    receivers: tuple[tuple[Uuid, str], ...] = q.find(RECEIVERS_OF, where)
+    yield ADDRESS_SETS(name, sb.AddressSet(name=name, addresses=tuple(sorted(address for _, address in receivers))))
+    match = f"{SEGMENT.field} == {number} && {DIRECT.field} && ip{version} && {hop.field} == ${name}"
+    yield flow(place, RESOLVE, 90, match, f"eth.dst = {HANDED_OVER}; next;", source=SOURCE, hint=switch)
+
+
+_LOOK_UP = {4: "get_arp(outport, ip4.dst)", 6: "get_nd(outport, ip6.dst)"}
+
+
+@rule(over=ENABLED, writes=(FLOWS,))
+def take_over(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Finds the receiver of what a router hands over, as the packet comes in: before anybody looks at its address."""
+    port = q.row(ROUTER_PORTS, key)
+    at = q.get(PORTS, port.switch_port) if port.switch_port is not None else None
+    book = arp_nd.book_of(q, at.switch) if at is not None else None
+    if at is None or book is None:
+        return
+    for version, look_up in _LOOK_UP.items():
+        if _hands_over(q, (at.switch, version)):
+            match = f"inport == {quoted(at.name)} && eth.dst == {HANDED_OVER} && ip{version}"
+            actions = f'{REFUSED.field} = check_in_port_sec(); outport = {quoted(book)}; {look_up}; outport = ""; next;'
+            yield flow(at.switch, ADMIT, 60, match, actions, source=SOURCE, hint=key)
+
+
+# --- routers ----------------------------------------------------------------------------------------------------------
 
 
 def _families(port: RouterPort) -> Iterator[list[str]]:

@@ -21,7 +21,8 @@ INGRESS = declare(
     (
         "ls_in_admit",
         "Drops what may never enter: multicast sources, VLAN tags (unless the switch passes them), disabled ports. "
-        "Has the port security of the input port checked, and for ports that learn, their address looked up.",
+        "Has the port security of the input port checked, and for ports that learn, their address looked up. Finds the "
+        "Ethernet address of the receiver for routers that leave that to the switch.",
     ),
     (
         "ls_in_guard",

@@ -21,7 +21,7 @@ from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow
 from ovine.northd.next_hops import segment
 from ovine.northd.router_pipeline import OUTPORT, POLICY, POLICY_DRAW
-from ovine.northd.router_ports import ROUTER_PORTS, Way, sent_by, way_to
+from ovine.northd.router_ports import NEXT_HOPS, ROUTER_PORTS, Way, next_hop_used, sent_by, way_to
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
 from ovine.northd.routes import host
 
@@ -56,6 +56,8 @@ def _policy(q: Reader, key: Uuid) -> Iterator[Emit]:
     hops = _hops(q, router, row)[0]
     if not hops:
         return
+    for hop in hops:
+        yield from next_hop_used(q, key, hop.way, hop.address)
     match = f"ip{6 if ':' in hops[0].address else 4} && ({row.match})"
     if len(hops) == 1:
         actions = f"{mark}{_sent(q, hops[0])} next;"
@@ -78,7 +80,7 @@ def _working(q: Reader, key: Uuid) -> Iterator[Emit]:
         yield from _policy(q, key)
 
 
-@rule(over=ROUTER_OF_POLICY, writes=(FLOWS,), on_failure=_working)
+@rule(over=ROUTER_OF_POLICY, writes=(FLOWS, NEXT_HOPS), on_failure=_working)
 def policy(q: Reader, key: Uuid) -> Iterator[Emit]:
     """A policy of an enabled router; what cannot be used of it is reported."""
     problems = _problems(q, key)

@@ -48,7 +48,11 @@ INGRESS = declare(
         "lr_in_outport",
         "Carries that draw out, and notes on which switch the next hop is.",
     ),
-    ("lr_in_resolve", "Finds the Ethernet address of the next hop: a known one, or what MAC_Binding says."),
+    (
+        "lr_in_resolve",
+        "Finds the Ethernet address of the next hop: a known one, or what MAC_Binding says. Known receivers are left to "
+        "their switch to find.",
+    ),
     ("lr_in_mtu", "Looks whether the packet is larger than the gateway_mtu of the output port."),
     ("lr_in_too_big", "Tells the sender of such a packet."),
     (
@@ -81,6 +85,7 @@ SYMMETRIC = Register("symmetric", "reg9[5]", TRACK, ROUTE, "the peer of the conn
 RETURNS = Register("returns", "reg9[7]", ROUTE, RESOLVE, "it goes back by where its connection came from")
 ADVERTISED = Register("advertised", "reg9[6]", PREPARE, ROUTE, "the packet has become a router advertisement")
 TABLE = Register("table", "reg9[8..31]", PREPARE, ROUTE, "the route table, 0 for the main one")
+DIRECT = Register("direct", "reg9[4]", ROUTE, RESOLVE, "the next hop is the packet's destination")
 NEXT_HOP4 = Register("next_hop4", "reg0", ROUTE, REQUEST, "IPv4 address of the next hop")
 OWN4 = Register("own4", "reg1", ROUTE, REQUEST, "IPv4 address of the output port")
 NEXT_HOP6 = Register("next_hop6", "xxreg0", ROUTE, REQUEST, "IPv6 address of the next hop")
@@ -93,7 +98,7 @@ SEGMENT = Register("segment", "reg9[8..31]", OUTPORT, RESOLVE, "tunnel key of th
 TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger than the gateway_mtu of its output")
 
 _COMMON = (
-    *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE),
+    *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE, DIRECT),
     *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE),
 )
 FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4), (*_COMMON, NEXT_HOP6, OWN6))

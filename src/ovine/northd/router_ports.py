@@ -22,7 +22,7 @@ from ovine.northd.addresses import link_local, parse_mac
 from ovine.northd.flows import quoted
 from ovine.northd.inputs import ROUTER_PORT_NAMED, SWITCH_OF_PORT
 from ovine.northd.ports import LOCALNET, PORTS
-from ovine.northd.router_pipeline import NEXT_HOP4, NEXT_HOP6, OWN4, OWN6
+from ovine.northd.router_pipeline import DIRECT, NEXT_HOP4, NEXT_HOP6, OWN4, OWN6
 from ovine.northd.routers import ROUTERS, router_of
 
 ROUTER_TYPE = "router"
@@ -227,12 +227,37 @@ def way_to(q: Reader, router: Uuid, next_hop: str, by: Uuid | None) -> Way | Non
     return Way(keys[0], networks[0].address) if networks else None
 
 
+class Used(NamedTuple):
+    """An address on a switch that routers there use as a next hop."""
+
+    switch: Uuid
+    address: str
+
+
+NEXT_HOPS: Relation[tuple[Used, Uuid], Used] = Relation("next hops")
+"""By next hop and the row that names it, a static route or a policy."""
+USED = Index(NEXT_HOPS, lambda used: (used,), "next hops by switch and address")
+
+
+def next_hop_used(q: Reader, key: Uuid, way: Way, next_hop: str) -> Iterator[Emit]:
+    """Notes a next hop, if it is on a switch, for the row `key`."""
+    port = q.get(ROUTER_PORTS, way.port)
+    if port is not None and port.switch is not None:
+        used = Used(port.switch, next_hop)
+        yield NEXT_HOPS((used, key), used)
+
+
 def sent_by(port: RouterPort, next_hop: str, address: str) -> str:
-    """The actions that choose an output port, the port's address, and the next hop (an address, or a field)."""
+    """The actions that choose an output port, the port's address, and the next hop.
+
+    That is an address, or the field with the packet's destination. A packet may have been routed before (a policy
+    overrides the route, a router answers a packet); so both cases are said.
+    """
+    direct = int(next_hop.endswith(".dst"))
     hop, own = (NEXT_HOP6, OWN6) if ":" in address else (NEXT_HOP4, OWN4)
     return (
         f"{hop.field} = {next_hop}; {own.field} = {address}; eth.src = {port.mac}; outport = {quoted(port.name)}; "
-        "flags.loopback = 1;"
+        f"{DIRECT.field} = {direct}; flags.loopback = 1;"
     )
 
 

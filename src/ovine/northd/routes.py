@@ -26,7 +26,7 @@ from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.inputs import ROUTER_OF_ROUTE, ROUTER_PORT_NAMED
 from ovine.northd.router_pipeline import ECMP, PREPARE, ROUTE, ROUTE_DRAW, TABLE
-from ovine.northd.router_ports import ENABLED, ROUTER_PORTS, RouterPort, Way, sent_by, way_to
+from ovine.northd.router_ports import ENABLED, NEXT_HOPS, ROUTER_PORTS, RouterPort, Way, next_hop_used, sent_by, way_to
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
 
 SOURCE = "routes"
@@ -155,7 +155,7 @@ def connected(q: Reader, entry: tuple[Uuid, str]) -> Iterator[Emit]:
 # --- static routes --------------------------------------------------------------------------------------------------
 
 
-@rule(over=nb.LogicalRouterStaticRoute, writes=(ROUTES,))
+@rule(over=nb.LogicalRouterStaticRoute, writes=(ROUTES, NEXT_HOPS))
 def static_route(q: Reader, key: Uuid) -> Iterator[Emit]:
     """Reads a static route, and finds the port that it leaves by."""
     routers: tuple[Uuid, ...] = q.find(ROUTER_OF_ROUTE, key)
@@ -178,6 +178,8 @@ def static_route(q: Reader, key: Uuid) -> Iterator[Emit]:
             raise ValueError(f"{who}: no port of the router has a network with the next hop {next_hop}")
     symmetric = bool(router.chassis) and row.options.get("ecmp_symmetric_reply", "").lower() == "true"
     yield ROUTES(key, Route(key, group, next_hop, way, symmetric and way is not None))
+    if way is not None:
+        yield from next_hop_used(q, key, way, next_hop)
 
 
 def _prefix(text: str, who: str) -> str:

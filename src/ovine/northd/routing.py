@@ -58,6 +58,8 @@ RULES: tuple[Rule, ...] = (
     policies.policy,
     next_hops.attachment,
     next_hops.neighbour,
+    next_hops.hand_over,
+    next_hops.take_over,
     next_hops.neighbour_router,
     next_hops.joined_router,
     gateway_ports.redirect,

@@ -12,6 +12,7 @@ from ovine.northd import bfd, mac_bindings
 from ovine.northd.flows import FLOWS
 from ovine.northd.router_ports import ROUTER_PORTS, Way, parse_network
 from ovine.northd.routes import MAIN, ROUTES, table_number
+from ovine.northd.sets import ADDRESS_SETS
 from support.northd import Northbound, compiled, row_uuid
 
 
@@ -44,10 +45,24 @@ def shared_network(routers: int) -> tuple[Northbound, Engine]:
     return northbound, compiled(northbound)
 
 
-def test_an_address_on_a_switch_costs_one_flow_for_all_its_routers() -> None:
+def test_an_address_on_a_switch_costs_its_routers_an_entry_of_a_set_and_no_flow() -> None:
     northbound, engine = shared_network(10)
-    changed, _ = after(northbound, engine, "port out y addresses='0a:00:00:00:01:01 172.16.0.201'")
+    engine.take(ADDRESS_SETS)
+    changed, ran = after(northbound, engine, "port out y addresses='0a:00:00:00:01:01 172.16.0.201'")
+    assert not [key for key in changed if key[1:3] == ("ingress", 13)]
+    (delta,) = engine.take(ADDRESS_SETS)
+    assert set(engine.rows(ADDRESS_SETS)[delta.key].addresses) == {"172.16.0.200", "172.16.0.201"}
+    assert ran["northd.next_hops.neighbour"] == ran["northd.next_hops.hand_over"] == 1
+    assert ran["northd.next_hops.take_over"] == 0
+
+
+def test_an_address_becomes_a_next_hop_with_the_first_route_that_names_it() -> None:
+    northbound, engine = shared_network(10)
+    changed, ran = after(northbound, engine, "route r1 one 192.168.0.0/24 172.16.0.200")
     assert len([key for key in changed if key[1:3] == ("ingress", 13)]) == 1
+    assert ran["northd.next_hops.neighbour"] == 1
+    changed, _ = after(northbound, engine, "route r2 two 192.168.0.0/24 172.16.0.200")
+    assert not [key for key in changed if key[1:3] == ("ingress", 13)]
 
 
 def test_a_router_more_costs_its_own_flows_and_one_for_each_address_that_others_see() -> None:
