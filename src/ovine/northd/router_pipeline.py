@@ -50,8 +50,8 @@ INGRESS = declare(
     ),
     (
         "lr_in_resolve",
-        "Finds the Ethernet address of the next hop: a known one, or what MAC_Binding says. Known receivers are left to "
-        "their switch to find.",
+        "Finds the Ethernet address of the next hop: a known one, or what MAC_Binding says. Known receivers are left "
+        "to their switch to find.",
     ),
     ("lr_in_mtu", "Looks whether the packet is larger than the gateway_mtu of the output port."),
     ("lr_in_too_big", "Tells the sender of such a packet."),
