@@ -20,6 +20,16 @@ def packet(frame: bytes) -> Packet:
     return Packet.of({name: int.from_bytes(value) for name, value in values.items()})
 
 
+def about(frame: bytes) -> Packet | None:
+    """What an ICMP error is about; None for any other frame."""
+    kind = struct.unpack("!H", frame[12:14])[0]
+    head, errors = {0x800: (20, (3, 4, 5, 11, 12)), 0x86DD: (40, (1, 2, 3, 4))}.get(kind, (0, ()))
+    number = {0x800: 1, 0x86DD: 58}.get(kind)
+    if not head or frame[14 + (9 if head == 20 else 6)] != number or frame[14 + head] not in errors:
+        return None
+    return packet(frame[:14] + frame[14 + head + 8 :] + bytes(20))
+
+
 def _arp(load: bytes) -> dict[str, bytes]:
     sender = {"arp.op": load[6:8], "arp.sha": load[8:14], "arp.spa": load[14:18]}
     return {**sender, "arp.tha": load[18:24], "arp.tpa": load[24:28]}

@@ -16,6 +16,7 @@ For readers: docs/trace.md. Tests: tests/unit/trace/, tests/interop/test_trace_*
 """
 
 from ovine.trace import render
+from ovine.trace.connections import Connections
 from ovine.trace.explain import Origins, Reason
 from ovine.trace.interpreter import Options, run, trace
 from ovine.trace.microflow import TraceError, find_datapath, microflow
@@ -38,6 +39,7 @@ from ovine.trace.world import World, world_of
 
 __all__ = [
     "Change",
+    "Connections",
     "Delivered",
     "Dropped",
     "Effect",

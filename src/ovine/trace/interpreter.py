@@ -16,6 +16,7 @@ from typing import Final
 from ovine.language import FIELDS, Packet
 from ovine.model import sb
 from ovine.trace import control, fields, guards, makers, neighbours, services, tracking
+from ovine.trace.connections import Connections
 from ovine.trace.machine import Handler, Machine
 from ovine.trace.microflow import TraceError, microflow
 from ovine.trace.tree import Trace
@@ -33,9 +34,15 @@ CT_FLAGS: Final = ("trk", "new", "est", "rel", "rpl", "inv", "dnat", "snat")
 
 @dataclass(frozen=True)
 class Options:
-    """What cannot be known from the databases. `ct` are the words of --ct, one for each time that a flow asks."""
+    """What cannot be known from the databases.
+
+    `ct` are the words of --ct, one for each time that a flow asks. With `connections` these answer, and learn what the
+    packet's way commits; `about` is then what an ICMP error is about.
+    """
 
     ct: Sequence[str] = ()
+    connections: Connections | None = None
+    about: Packet | None = None
 
 
 def ct_state(text: str) -> int:
@@ -50,7 +57,9 @@ def ct_state(text: str) -> int:
 def trace(world: World, port: sb.PortBinding, packet: Packet, options: Options = Options(), text: str = "") -> Trace:
     """What becomes of a packet that comes in at a port. `text` is the question, for the record."""
     states = [ct_state(words) for words in options.ct]
-    machine = Machine(world, HANDLERS, states, ct_state("trk,est"))
+    if options.connections is not None:
+        options.connections.subject = options.about or packet
+    machine = Machine(world, HANDLERS, states, ct_state("trk,est"), options.connections)
     root = machine.ingress(port, packet)
     return Trace(text, describe(packet, world, port.datapath), root)
 

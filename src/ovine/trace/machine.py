@@ -29,6 +29,7 @@ from ovine.language.actions import Action, Pipeline
 from ovine.language.values import Style
 from ovine.model import sb
 from ovine.model.base import Uuid
+from ovine.trace.connections import Connections
 from ovine.trace.tree import Change, Delivered, Dropped, Effect, Fork, Node, Omitted, Section, Step, Stopped
 from ovine.trace.values import data_of, describe, is_data, text_of
 from ovine.trace.world import World
@@ -73,12 +74,17 @@ Handler = Callable[["Machine", Place, State, Any], Done]
 
 @dataclass
 class Machine:
-    """One trace. `ct_states` are what connection tracking will say, in order; then it says `default_ct`."""
+    """One trace.
+
+    `ct_states` are what connection tracking will say, in order; then it says `default_ct`. With `connections` it says
+    what these know instead.
+    """
 
     world: World
     handlers: Mapping[type, Handler]
     ct_states: list[int] = field(default_factory=list)
     default_ct: int = 0
+    connections: Connections | None = None
     tables: int = 0
     depth: int = 0
 

@@ -1,5 +1,7 @@
 """Connection tracking, of which the databases know nothing: what the user says (--ct), else "tracked, established".
 
+Or what packets before this one left there, for whoever traces several (`ovine.trace.connections`).
+
 Each action that asks connection tracking takes the next --ct. Translations for which a state would be needed leave the
 packet as it is. Source: ovn-sb(5); ovn-trace(8), "STATEFUL ACTIONS". Tests: tests/unit/trace/test_trace_cases.py.
 """
@@ -12,6 +14,7 @@ from typing import Final
 
 from ovine.language import FIELDS, Packet, format_action, whole
 from ovine.language import actions as act
+from ovine.trace.connections import Zone
 from ovine.trace.machine import Done, Handler, Machine, Place, State, after, fork, without_tracking
 from ovine.trace.tree import Change, Effect, Fork
 from ovine.trace.values import text_of, with_openflow
@@ -26,8 +29,17 @@ def _state_text(state: int) -> str:
     return "|".join(flag for flag in _FLAGS if state >> FIELDS[f"ct.{flag}"].offset & 1)
 
 
-def _tracked(machine: Machine, state: State, extra: int = 0) -> tuple[State, str]:
+def _zone(place: Place, packet: Packet) -> Zone:
+    return Zone(place.datapath, packet.get("inport" if place.pipeline == "ingress" else "outport"))
+
+
+def _tracked(machine: Machine, place: Place, state: State, extra: int = 0) -> tuple[State, str]:
     """The state after asking connection tracking, and what it said in words."""
+    if machine.connections is not None:
+        found = machine.connections.look(_zone(place, state.packet), state.packet)
+        packet = state.packet.with_value("ct_state", found.state | extra)
+        packet = packet.with_value("ct_mark", found.mark).with_value("ct_label", found.label)
+        return replace(state, packet=packet), f"ct_state={_state_text(found.state | extra)}"
     value, given = machine.next_ct_state()
     value |= extra
     packet = state.packet.with_value("ct_state", value)
@@ -36,7 +48,7 @@ def _tracked(machine: Machine, state: State, extra: int = 0) -> tuple[State, str
 
 
 def ct_next(machine: Machine, place: Place, state: State, action: act.CtNext) -> Done:
-    tracked, text = _tracked(machine, state)
+    tracked, text = _tracked(machine, place, state)
     return Done((Effect(format_action(action), (), text), fork(machine, place, tracked, "ct_next")), state)
 
 
@@ -45,11 +57,14 @@ def ct_clear(machine: Machine, place: Place, state: State, action: act.CtClear) 
 
 
 def commit(machine: Machine, place: Place, state: State, action: act.Action) -> Done:
+    if machine.connections is not None:
+        inner = machine.act(place, state, action.actions).state if isinstance(action, act.CtCommitBlock) else None
+        machine.connections.commit(_zone(place, state.packet), (inner or state).packet)
     return Done((Effect(format_action(action), (), "the connection would be committed"),), state)
 
 
 def commit_nat(machine: Machine, place: Place, state: State, action: act.CtCommitNat) -> Done:
-    tracked, text = _tracked(machine, state)
+    tracked, text = _tracked(machine, place, state)
     return Done((Effect(format_action(action), (), text), fork(machine, place, tracked, "ct_commit_nat")), state)
 
 
@@ -91,12 +106,12 @@ def balance(machine: Machine, place: Place, state: State, action: act.CtLb) -> D
     """ct_lb and its kin: to the first backend; without backends, back to what the connection says."""
     title = format_action(action)
     if not action.backends:
-        tracked, text = _tracked(machine, state)
+        tracked, text = _tracked(machine, place, state)
         return Done((Effect(title, (), text), fork(machine, place, tracked, title)), state)
     chosen = action.backends[0]
     address = chosen.address
     packet, changes = _with_address(machine, place, state.packet, "dst", address.value, chosen.port, address.style)
-    tracked, text = _tracked(machine, replace(state, packet=packet), _DNAT)
+    tracked, text = _tracked(machine, place, replace(state, packet=packet), _DNAT)
     note = f"the first of {len(action.backends)} backends; {text}"
     return Done((Effect(title, changes, note), fork(machine, place, tracked, action.word)), state)
 
