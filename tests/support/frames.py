@@ -14,7 +14,9 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 ttl 255 udp 49152>3784 bfd up mine 1 yours 2
     02:00:00:00:00:01>01:00:5e:00:00:16 ip 10.0.0.1>224.0.0.22 ttl 1 igmp3 join 239.1.1.1
     02:00:00:00:00:01>33:33:00:00:00:01 ip6 fe80::1>ff0a::1 ttl 1 mld1 report ff0a::1
+    02:00:00:00:00:01>33:33:00:00:00:01 ip6 fe80::ff:fe00:1>ff02::1 ra 0 lifetime 1800 02:00:00:00:00:01
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
+    02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 last udp 7000>7001
 
 TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. `ttl` is the hop limit in IPv6,
 and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `dscp` is said if it is not 0. `size`
@@ -55,6 +57,7 @@ XID = 0x0171E
 FIRST = 1000
 """The sequence number of each side's SYN."""
 FRAGMENT = 1200
+FRAGMENT6 = 1280
 """Bytes in a first fragment: Open vSwitch's own connection tracker takes none that is smaller."""
 COOKIE = b"\x63\x82\x53\x63"
 DATA = b"ovine"
@@ -118,8 +121,18 @@ def _packet4(
 
 def _ip6(words: list[str]) -> tuple[int, bytes]:
     src, dst, limit, size, dscp, words = _header(words)
-    number, payload = _transport6(words, src, dst, max(0, size - 40))
-    return 0x86DD, _packet6(src, dst, number, payload, 255 if words[0] in ("ns", "na", "rs") else limit, dscp)
+    part = words[0] if words[0] in ("first", "last") else ""
+    size = FRAGMENT6 + 16 if part else max(0, size - 40)
+    number, payload = _transport6(words[1:] if part else words, src, dst, size)
+    if part:
+        number, payload = 44, _fragment6(part, number, payload)
+    return 0x86DD, _packet6(src, dst, number, payload, 255 if words[0] in ("ns", "na", "rs", "ra") else limit, dscp)
+
+
+def _fragment6(part: str, number: int, payload: bytes) -> bytes:
+    """One of the two fragments of a payload, with its header (RFC 8200 §4.5)."""
+    place, piece = (1, payload[:FRAGMENT6]) if part == "first" else (FRAGMENT6, payload[FRAGMENT6:])
+    return struct.pack("!BBHI", number, 0, place, 7) + piece
 
 
 def _packet6(src: bytes, dst: bytes, number: int, payload: bytes, limit: int, dscp: int = 0) -> bytes:
@@ -235,6 +248,8 @@ def _transport6(words: list[str], src: bytes, dst: bytes, size: int = 0) -> tupl
             body = mld(words)
         case ["rs", *link]:
             body = b"\x85" + bytes(7) + _link_option(1, link)
+        case ["ra", flags, "lifetime", seconds, *link]:
+            body = struct.pack("!BBHBBHII", 0x86, 0, 0, 64, int(flags, 16), int(seconds), 0, 0) + _link_option(1, link)
         case ["ns", target, *link]:
             body = b"\x87" + bytes(7) + ip_bytes(target) + _link_option(1, link)
         case ["na", flags, target, *link]:

@@ -126,6 +126,11 @@ def _say_ip6(raw: bytes) -> str:
     if raw[6] == 0:  # hop-by-hop options, such as the router alert
         raw, body = raw[:6] + body[:1] + raw[7:], body[8 * (body[1] + 1) :]
     words = f"ip6 {ip_text(raw[8:24])}>{ip_text(raw[24:40])}"
+    if raw[6] == 44:  # a fragment
+        number, place = body[0], struct.unpack("!H", body[2:4])[0]
+        if place & 0xFFF8:
+            return f"{words} last proto {number}"
+        return f"{words}{_say_header(raw[7], 0, 0)} first {_say_connection(number, body[8:])}"
     if raw[6] == 17 and set(struct.unpack("!HH", body[:4])) & {546, 547}:
         return f"{words} udp {_say_ports(body)} {_say_dhcp6(body[8:])}"
     error = raw[6] == 58 and body[0] < 128

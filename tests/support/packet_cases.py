@@ -273,7 +273,8 @@ class Runner:
         while (left := quiet - time.monotonic()) > 0:
             seen += self._receive(left)
         missing, surplus = _missing(expected, seen), _missing(seen, expected, swapped=True)
-        surplus = [one for one in surplus if not UNASKED.search(one[1]) and not self._is_for_another(*one)]
+        surplus = [one for one in surplus if not self._is_for_another(*one)]
+        surplus = [one for one in surplus if not UNASKED.search(one[1]) and not CHATTER.search(one[1])]
         lines = [f"  not seen at {port}: {text}" for port, text in missing]
         return "\n".join(lines + [f"  seen at {port}: {text}" for port, text in surplus])
 
@@ -284,7 +285,7 @@ class Runner:
         for opened in ready:
             frame, address = opened.recvfrom(65536)
             text = describe(frame)
-            if address[2] != PACKET_OUTGOING and not CHATTER.search(text):
+            if address[2] != PACKET_OUTGOING:
                 seen.append((by_socket[opened].name, text))
         return seen
 

@@ -29,6 +29,8 @@ TEXTS = [
     f"{MACS} ip6 fe80::1>ff02::1 ttl 1 mld query",
     f"{MACS} ip6 fe80::1>ff02::2 ttl 1 mld1 done ff0a::1",
     f"{MACS} ip6 fe80::1>ff02::16 ttl 1 mld2 leave ff0a::1 ff0a::2",
+    f"{MACS} ip6 fd00::1>fd00::2 first udp 7000>7001",
+    f"{MACS} ip6 fe80::1>ff02::1 ra 0 lifetime 1800 02:00:00:00:00:01",
     f"{MACS} ip6 fe80::1>ff02::2 rs 02:00:00:00:00:01",
     f"{MACS} ip6 fd00::1>fd00::2 ns fd00::2 02:00:00:00:00:01",
     f"{MACS} ip6 fd00::1>fd00::2 na e0 fd00::1 02:00:00:00:00:01",
