@@ -71,7 +71,8 @@ class Target(Generic[R]):
     `key(row, names)` gives the natural key of an actual row, which is the relation's key of the row that it should
     equal; None for a row of somebody else's. `columns` are the attributes that we own. With `update_only` rows are
     never made or deleted, only those that are there are changed. With `shared` rows that the relation does not have are
-    somebody else's and stay. `new_uuid(key)` may choose the uuid of a new row.
+    somebody else's and stay. In the sets of references `partial`, rows of others stay. `new_uuid(key)` may choose the
+    uuid of a new row.
     """
 
     relation: Relation[Any, R]
@@ -80,6 +81,7 @@ class Target(Generic[R]):
     columns: tuple[str, ...]
     update_only: bool = False
     shared: bool = False
+    partial: tuple[str, ...] = ()
     new_uuid: Callable[[Any], str] | None = None
 
 
@@ -238,6 +240,8 @@ class Projection:
         mutated = False
         for column in actual.columns:
             old, new = getattr(row, column.attribute), values[column.attribute]
+            if column.attribute in actual.target.partial:
+                new = new | self._foreign(column, old)
             if _equal(old, new) or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
                 continue
             if _is_large(column, old, new):
@@ -248,6 +252,11 @@ class Projection:
         if plain:
             transaction.update(actual.target.table, uuid, **plain)
         return mutated or bool(plain)
+
+    def _foreign(self, column: Column, members: Iterable[Uuid]) -> set[Uuid]:
+        """Those of a set of references that are not of ours."""
+        ours = next(a.key_of for a in self._actual if a.target.table.spec.name == column.key.ref_table)
+        return {uuid for uuid in members if uuid not in ours}
 
     def _resolved(self, actual: Actual, want: Row) -> dict[str, Any] | None:
         """A derived row's owned columns with real uuids; None while a required reference has no target.

@@ -166,6 +166,34 @@ def test_the_openstack_command_works_on_qos_policies(alice_cli: Cli, admin_cli: 
     admin("network qos policy delete silver")
 
 
+def test_the_openstack_command_works_on_port_forwardings(cloud: Cloud, alice_cli: Cli) -> None:
+    alice = alice_cli
+    public = outside(cloud.user("admin"), "198.51.100.0/24")
+    alice("network create shop")
+    alice("subnet create --network shop --subnet-range 10.40.0.0/24 shop4")
+    alice("router create door")
+    alice(f"router set --external-gateway {public.id} door")
+    alice("router add subnet door shop4")
+    port = alice.json("port create --network shop --fixed-ip subnet=shop4,ip-address=10.40.0.9 till")
+    floating = alice.json(f"floating ip create {public.id}")["id"]
+    forward = alice.json(
+        f"floating ip port forwarding create {floating} --port {port['id']} --internal-ip-address 10.40.0.9 "
+        "--internal-protocol-port 22 --external-protocol-port 2222 --protocol tcp --description ssh"
+    )
+    assert (forward["external_port"], forward["internal_port"], forward["description"]) == (2222, 22, "ssh")
+    alice(f"floating ip port forwarding set {floating} {forward['id']} --external-protocol-port 2300:2301 "
+          "--internal-protocol-port 23:24")  # fmt: skip
+    (listed,) = alice.json(f"floating ip port forwarding list {floating}")
+    assert (listed["External Port Range"], listed["Internal Port Range"]) == ("2300:2301", "23:24")
+    assert len(alice.json(f"floating ip show {floating}")["port_forwardings"]) == 1
+    alice(f"floating ip port forwarding delete {floating} {forward['id']}")
+    alice(f"floating ip delete {floating}")
+    alice("router remove subnet door shop4")
+    alice("router delete door")
+    alice("port delete till")
+    alice("network delete shop")
+
+
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
     admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}

@@ -45,6 +45,7 @@ def test_a_floating_ip_stands_for_nobody_until_it_is_told(alice: Caller, admin: 
         "port_details": None,
         "dns_name": "",
         "dns_domain": "",
+        "port_forwardings": [],
         "revision_number": 0,
     }
     (port,) = admin.list("port", f"device_id={floating['id']}")

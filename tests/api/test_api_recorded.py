@@ -30,6 +30,7 @@ NOT_OFFERED = {
     },
     "security_group": {},
     "policy": {},
+    "port_forwarding": {},
     "bandwidth_limit_rule": {},
     "dscp_marking_rule": {},
     "security_group_rule": {},
@@ -39,7 +40,6 @@ NOT_OFFERED = {
         "flavor_id": "l3-flavors",
     },
     "floatingip": {
-        "port_forwardings": "expose-port-forwarding-in-fip",
         "qos_policy_id": "qos-fip",
     },
     "port": {

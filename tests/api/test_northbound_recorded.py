@@ -40,6 +40,7 @@ DIFFERENCES = {
 TABLES: tuple[type[Row], ...] = (
     nb.ACL,
     nb.LogicalSwitchPort,
+    nb.LoadBalancer,
     nb.LogicalSwitch,
     nb.LogicalRouterPort,
     nb.LogicalRouterStaticRoute,

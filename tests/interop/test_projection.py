@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,6 +23,7 @@ class Net(NamedTuple):
 
 SWITCHES: Relation[str, nb.LogicalSwitch] = Relation("switches")
 PORTS: Relation[str, nb.LogicalSwitchPort] = Relation("ports")
+BALANCERS: Relation[str, nb.LoadBalancer] = Relation("balancers")
 
 
 @rule(over=Net, writes=(SWITCHES, PORTS))
@@ -34,7 +35,7 @@ def network(q: Reader, key: str) -> Iterator[Emit]:
     yield SWITCHES(key, nb.LogicalSwitch(name=key, ports=ports, external_ids=Map({"mine": "1", "note": net.note})))
 
 
-def mine(row: nb.LogicalSwitch | nb.LogicalSwitchPort, names: Names) -> str | None:
+def mine(row: nb.LogicalSwitch | nb.LogicalSwitchPort | nb.LoadBalancer, names: Names) -> str | None:
     return row.name if "mine" in row.external_ids else None
 
 
@@ -47,10 +48,12 @@ TARGETS = (
 class Bed:
     """An engine, a database, and the projection between them."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self, client: Client, engine: Engine | None = None, targets: tuple[Target[Any], ...] = TARGETS
+    ) -> None:
         self.client = client
-        self.engine = Engine([network], watch=[SWITCHES, PORTS])
-        self.projection = Projection(self.engine, client.replica, TARGETS)
+        self.engine = engine or Engine([network], watch=[SWITCHES, PORTS])
+        self.projection = Projection(self.engine, client.replica, targets)
         client.subscribe(self.projection.note)
 
     async def settle(self, **nets: Net | None) -> list[Transaction]:
@@ -218,3 +221,43 @@ def test_a_column_that_the_table_does_not_have_is_refused(tmp_path: Path) -> Non
             client.replica,
             [Target(SWITCHES, nb.LogicalSwitch, mine, ("name", "frobs"))],
         )
+
+
+@rule(over=Net, writes=(BALANCERS, SWITCHES))
+def balanced(q: Reader, key: str) -> Iterator[Emit]:
+    net = q.row(Net, key)
+    for port in net.ports:
+        yield BALANCERS(port, nb.LoadBalancer(name=port, external_ids=Map({"mine": "1"})))
+    balancers = tuple(ref(BALANCERS, port) for port in net.ports)
+    yield SWITCHES(key, nb.LogicalSwitch(name=key, load_balancer=balancers, external_ids=Map({"mine": "1"})))
+
+
+async def test_in_a_partial_set_the_rows_of_others_stay(bed: Bed) -> None:
+    client = bed.client
+    engine = Engine([balanced], watch=[SWITCHES, BALANCERS])
+    targets = (
+        Target(BALANCERS, nb.LoadBalancer, mine, ("name", "external_ids")),
+        Target(
+            SWITCHES,
+            nb.LogicalSwitch,
+            mine,
+            ("name", "load_balancer", "external_ids"),
+            partial=("load_balancer",),
+        ),
+    )
+    bed = Bed(client, engine, targets)
+    await bed.settle(a=Net(("p", "q")))
+    (switch,) = client.replica.rows(nb.LogicalSwitch).values()
+    txn = Transaction()
+    foreign = txn.insert(nb.LoadBalancer(name="foreign"))
+    txn.mutate(nb.LogicalSwitch, switch.uuid, "load_balancer", "insert", (foreign,))
+    await client.transact(txn)
+    assert await bed.settle() == []
+    await bed.settle(a=Net(("q", "r")))
+    names = {row.uuid: row.name for row in client.replica.rows(nb.LoadBalancer).values()}
+    (switch,) = client.replica.rows(nb.LogicalSwitch).values()
+    assert {names[uuid] for uuid in switch.load_balancer} == {"q", "r", "foreign"}
+    await bed.settle(a=Net(()))
+    (switch,) = client.replica.rows(nb.LogicalSwitch).values()
+    assert [names[uuid] for uuid in switch.load_balancer] == ["foreign"]
+    assert bed.projection.put_back_count == 0

@@ -118,7 +118,7 @@ def floating(number: int, outside: int, to: int | None, by: int) -> cloud.Floati
         floating_ip_address=f"192.0.2.{number}",
         port=uuid(4, to) if to is not None else None,
         fixed_ip=uuid(3, to) if to is not None else None,
-        router=uuid(9, by) if used else None,
+        router=uuid(9, by) if used or by < 2 else None,
         interface=uuid(4, 0) if used else None,
         gateway=uuid(4, 1) if used else None,
     )
@@ -151,6 +151,19 @@ def limit(number: int, policy: int, direction: str, rate: int) -> cloud.QoSBandw
 
 def mark(number: int, policy: int, dscp: int) -> cloud.QoSDSCPMarkingRule:
     return cloud.QoSDSCPMarkingRule(uuid=uuid(17, number), policy=uuid(15, policy), dscp_mark=dscp)
+
+
+def forwarding(number: int, of: int, to: int, protocol: str, ports: str) -> cloud.PortForwarding:
+    return cloud.PortForwarding(
+        uuid=uuid(18, number),
+        floating_ip=uuid(10, of),
+        protocol=protocol,
+        external_ports=ports,
+        internal_ports="80:80",
+        port=uuid(4, to),
+        fixed_ip=uuid(3, to),
+        router=uuid(9, 0),
+    )
 
 
 few = st.integers(0, 2)
@@ -203,6 +216,15 @@ changes = st.one_of(
     change(nb.LogicalSwitchPort, 5, switch_port, st.booleans()),
     change(cloud.Router, 9, router, some, some, hops, yes, yes, yes),
     change(cloud.FloatingIP, 10, floating, few, st.none() | few, few),
+    change(
+        cloud.PortForwarding,
+        18,
+        forwarding,
+        few,
+        few,
+        st.sampled_from(["tcp", "udp"]),
+        st.sampled_from(["80:80", "80:82"]),
+    ),
     change(nb.NAT, 11, nat),
     change(nb.GatewayChassis, 12, scheduled, few, few, st.integers(1, 3)),
     change(sb.Chassis, 13, chassis, yes, yes),

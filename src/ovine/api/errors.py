@@ -34,6 +34,28 @@ class IpAddressGenerationFailureNoMatchingSubnet(n_exc.IpAddressGenerationFailur
     )
 
 
+class FipInUseByPortForwarding(n_exc.InUse):  # type: ignore[misc]
+    message = "Floating IP %(id)s in use by port forwarding resources."
+
+
+class PortHasBindingFloatingIP(n_exc.InUse):  # type: ignore[misc]
+    message = (
+        "Cannot create port forwarding to floating IP %(floating_ip_address)s (%(fip_id)s) with port %(port_id)s "
+        "using fixed IP %(fixed_ip)s, as that port already has a binding floating IP."
+    )
+
+
+class PortHasPortForwarding(n_exc.InUse):  # type: ignore[misc]
+    message = (
+        "Cannot associate floating IP %(floating_ip_address)s (%(fip_id)s) with port %(port_id)s using fixed IP "
+        "%(fixed_ip)s, as that fixed IP already has a port forwarding."
+    )
+
+
+class PortForwardingNotFound(n_exc.NotFound):  # type: ignore[misc]
+    message = "Port Forwarding %(id)s could not be found."
+
+
 class RevisionNumberConstraintFailed(n_exc.NeutronException):  # type: ignore[misc]
     message = "Constrained to %(expected)s, but current revision is %(actual)s"
 

@@ -19,13 +19,14 @@ from neutron_lib.exceptions import l3 as l3_exc
 from ovine.api import ipam, router_ports
 from ovine.api.draft import Draft
 from ovine.api.env import Env
+from ovine.api.errors import FipInUseByPortForwarding, PortHasPortForwarding
 from ovine.api.metadata import unused_mac
 from ovine.api.networks import visible
 from ovine.api.policy import Judge, Target, not_found, target_of
 from ovine.api.resources import FLOATING_IP, PORT, UNSET
 from ovine.api.router_ports import FLOATING
 from ovine.model.base import Uuid
-from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, Router, Subnet
+from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, PortForwarding, Router, Subnet
 
 
 def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: dict[str, Any]) -> FloatingIP:
@@ -65,15 +66,16 @@ def update(draft: Draft, env: Env, judge: Judge, floating: FloatingIP, parsed: d
     if "port_id" not in parsed and "fixed_ip_address" not in parsed:
         return
     port, fixed = parsed.get("port_id", floating.port), parsed.get("fixed_ip_address")
-    if port is None and fixed is None:
+    if port is None and fixed is None and floating.port is not None:
         _free(draft, floating)
-    else:
+    elif port is not None or fixed is not None:
         _associate(draft, judge, floating, port, fixed)
 
 
 def delete(draft: Draft, env: Env, judge: Judge, floating: FloatingIP) -> None:
     """Deletes a floating IP; its address is free again."""
     judge.require("delete_floatingip", target_of(draft, floating))
+    check_forwards_nothing(draft, floating)
     port = draft.get(Port, floating.floating_port)
     draft.delete(floating)
     if port is not None:
@@ -153,8 +155,16 @@ def _free(draft: Draft, floating: FloatingIP) -> None:
 def _associate(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid | None, fixed: str | None) -> FloatingIP:
     if port_id is None:
         raise _bad("fixed_ip_address cannot be specified without a port_id")
-    port = _port(draft, judge, floating, port_id)
-    inside = _inside(draft, port, fixed)
+    check_forwards_nothing(draft, floating)
+    port = port_inside(draft, judge, floating, port_id)
+    inside = address_inside(draft, port, fixed)
+    if any(row.fixed_ip == inside.uuid for row in draft.find(PortForwarding, "port", port.uuid)):
+        raise PortHasPortForwarding(
+            floating_ip_address=floating.floating_ip_address,
+            fip_id=floating.uuid,
+            port_id=port.uuid,
+            fixed_ip=inside.ip_address,
+        )
     association = f"{floating.floating_network} {inside.uuid}"
     holder = next(draft.find(FloatingIP, "association", association), None)
     if holder is not None and holder.uuid != floating.uuid:
@@ -165,7 +175,7 @@ def _associate(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid |
             fixed_ip=inside.ip_address,
             net_id=floating.floating_network,
         )
-    router, interface, gateway = _way(draft, floating, port, inside)
+    router, interface, gateway = way(draft, floating, port, inside)
     return draft.update(
         floating,
         port=port.uuid,
@@ -177,7 +187,14 @@ def _associate(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid |
     )
 
 
-def _port(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid) -> Port:
+def check_forwards_nothing(draft: Draft, floating: FloatingIP) -> None:
+    """Raises FipInUseByPortForwarding."""
+    if any(draft.find(PortForwarding, "floating_ip", floating.uuid)):
+        raise FipInUseByPortForwarding(id=floating.uuid)
+
+
+def port_inside(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid) -> Port:
+    """A port that a floating IP may stand for. Raises PortNotFound, BadRequest."""
     port = draft.get(Port, port_id)
     if port is None or not judge.sees(PORT, target_of(draft, port)):
         raise not_found(PORT, port_id)
@@ -191,7 +208,7 @@ def _port(draft: Draft, judge: Judge, floating: FloatingIP, port_id: Uuid) -> Po
     return port
 
 
-def _inside(draft: Draft, port: Port, fixed: str | None) -> IPAllocation:
+def address_inside(draft: Draft, port: Port, fixed: str | None) -> IPAllocation:
     """The address that a floating IP is to stand for."""
     held = [row for row in draft.addresses_of(port) if ipaddress.ip_address(row.ip_address).version == 4]
     if fixed is not None:
@@ -209,14 +226,18 @@ def _inside(draft: Draft, port: Port, fixed: str | None) -> IPAllocation:
     return held[0]
 
 
-def _way(draft: Draft, floating: FloatingIP, port: Port, inside: IPAllocation) -> tuple[Router, Port, Port]:
-    """The router between a port and the external network; the one that is the subnet's gateway goes before others."""
+def way(draft: Draft, floating: FloatingIP, port: Port, inside: IPAllocation) -> tuple[Router, Port, Port]:
+    """The router between a port and the external network; the one that is the subnet's gateway goes before others.
+
+    A floating IP that forwards ports keeps to the router that it has. Raises ExternalGatewayForFloatingIPNotFound.
+    """
+    only = floating.router if floating.port is None else None
     subnet = draft.get(Subnet, inside.subnet)
     ways = []
     for interface in draft.router_interfaces(port.network):
         router = router_ports.router_of(draft, interface)
         address = router_ports.allocation_in(draft, interface, inside.subnet)
-        if router is None or address is None:
+        if router is None or address is None or (only is not None and router.uuid != only):
             continue
         for gateway in router_ports.gateways(draft, router):
             if gateway.network == floating.floating_network:

@@ -23,7 +23,7 @@ from oslo_policy import policy as oslo
 
 from ovine.api.context import Caller
 from ovine.api.draft import Draft
-from ovine.api.errors import PolicyNotAuthorized
+from ovine.api.errors import PolicyNotAuthorized, PortForwardingNotFound
 from ovine.api.resources import UNSET, Resource
 from ovine.api.security_errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
 from ovine.model.base import Row
@@ -32,6 +32,7 @@ from ovine.model.cloud import (
     FloatingIP,
     Network,
     Port,
+    PortForwarding,
     QoSBandwidthLimitRule,
     QoSDSCPMarkingRule,
     QoSPolicy,
@@ -142,6 +143,10 @@ RULES: dict[str, str] = {
     "update_external_gateways:external_gateways:external_fixed_ips": _ADMIN,
     "update_external_gateways:external_gateways:enable_snat": _ADMIN,
     "remove_external_gateways": _MEMBER,
+    "create_floatingip_port_forwarding": _MEMBER,
+    "get_floatingip_port_forwarding": _READER,
+    "update_floatingip_port_forwarding": _MEMBER,
+    "delete_floatingip_port_forwarding": _MEMBER,
     "create_policy": _ADMIN,
     "get_policy": f"{_READER} or rule:shared",
     "update_policy": _ADMIN,
@@ -173,6 +178,7 @@ _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "address_group": (AddressGroupNotFound, "address_group_id"),
     "router": (RouterNotFound, "router_id"),
     "floatingip": (FloatingIPNotFound, "floatingip_id"),
+    "port_forwarding": (PortForwardingNotFound, "id"),
     "policy": (qos_exc.QosPolicyNotFound, "policy_id"),
     "bandwidth_limit_rule": (qos_exc.QosRuleNotFound, "rule_id"),
     "dscp_marking_rule": (qos_exc.QosRuleNotFound, "rule_id"),
@@ -294,6 +300,9 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
     if isinstance(row, SecurityGroupRule):
         group = reader.get(SecurityGroup, row.security_group)
         return Target(row.project_id, group.project_id if group is not None else row.project_id, False, False)
+    if isinstance(row, PortForwarding):
+        floating = reader.get(FloatingIP, row.floating_ip)
+        return Target("", "", False, False) if floating is None else target_of(reader, floating)
     if isinstance(row, QoSPolicy):
         return Target(row.project_id, row.project_id, row.shared, False)
     if isinstance(row, QoSBandwidthLimitRule | QoSDSCPMarkingRule):

@@ -14,7 +14,7 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, floating_ips, ipam, qos_policies, router_ports, security_groups
+from ovine.api import binding, floating_ips, ipam, port_forwardings, qos_policies, router_ports, security_groups
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -104,6 +104,7 @@ def _check_service(draft: Draft, port: Port, columns: dict[str, Any]) -> None:
     """What a router or a floating IP relies on is not changed under it."""
     fixed_ips = columns.get("fixed_ips", port.fixed_ips)
     floating_ips.check_kept(draft, port, fixed_ips)
+    port_forwardings.check_kept(draft, port, fixed_ips)
     names = ("device_id", "device_owner", "fixed_ips")
     changed = [name for name in names if name in columns and columns[name] != getattr(port, name)]
     if changed and _is_service(draft, port):
@@ -126,6 +127,7 @@ def delete(draft: Draft, env: Env, judge: Judge, port: Port) -> None:
     if is_metadata_port(port) or _is_service(draft, port):
         raise n_exc.ServicePortInUse(port_id=port.uuid, reason=f"has device owner {port.device_owner}")
     floating_ips.free_all_of(draft, port)
+    port_forwardings.end_all_of(draft, port)
     draft.delete(port)
 
 

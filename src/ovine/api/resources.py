@@ -25,10 +25,14 @@ from neutron_lib.api.definitions import (
     allowedaddresspairs,
     dns,
     dns_domain_ports,
+    expose_port_forwarding_in_fip,
     external_net,
     extra_dhcp_opt,
     extraroute,
+    fip_pf_description,
+    fip_pf_port_range,
     fip_port_details,
+    floating_ip_port_forwarding,
     ip_allocation,
     l2_adjacency,
     l3,
@@ -70,6 +74,7 @@ from ovine.model.cloud import (
     FloatingIP,
     Network,
     Port,
+    PortForwarding,
     QoSBandwidthLimitRule,
     QoSDSCPMarkingRule,
     QoSPolicy,
@@ -120,6 +125,10 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     qos_default,
     qos_port_network_policy,
     qos_rule_type_details,
+    floating_ip_port_forwarding,
+    fip_pf_description,
+    fip_pf_port_range,
+    expose_port_forwarding_in_fip,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -166,7 +175,6 @@ NOT_OFFERED = {
     "service_type_id": "router-service-type",
     "ndp_proxy": "l3-ndp-proxy",
     "enable_ndp_proxy": "l3-ext-ndp-proxy",
-    "port_forwardings": "expose-port-forwarding-in-fip",
 }
 """Well-known attributes of extensions that are not offered, so that the refusal can name the extension."""
 
@@ -252,8 +260,9 @@ QOS_POLICY = replace(
 )
 BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_POLICY, "policy")
 DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
+PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floating_ip")
 _ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP, ROUTER, FLOATING_IP, QOS_POLICY)
-_PARTS = (BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
+_PARTS = (BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE, PORT_FORWARDING)
 RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}
 BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in _ALL}
 PARTS: Mapping[tuple[str, str], Resource] = {

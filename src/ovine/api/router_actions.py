@@ -25,7 +25,7 @@ from ovine.api.policy import Judge, not_found, target_of
 from ovine.api.resources import PORT, ROUTER, SUBNET
 from ovine.api.router_ports import INTERFACE, bad
 from ovine.model.base import Map, Uuid
-from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, Router, Subnet
+from ovine.model.cloud import FloatingIP, IPAllocation, Network, Port, PortForwarding, Router, Subnet
 
 Result = dict[str, Any] | None
 """What an action tells; None where the reply shows the router."""
@@ -206,6 +206,10 @@ def _part(draft: Draft, router: Router, port: Port, subnets: list[Subnet]) -> Re
     for floating in draft.find(FloatingIP, "router", router.uuid):
         inside = draft.get(IPAllocation, floating.fixed_ip or "")
         if inside is not None and floating.interface == port.uuid and inside.subnet in parting:
+            raise l3_exc.RouterInterfaceInUseByFloatingIP(router_id=router.uuid, subnet_id=subnets[0].uuid)
+    for forwarding in draft.find(PortForwarding, "interface", port.uuid):
+        inside = draft.get(IPAllocation, forwarding.fixed_ip)
+        if inside is not None and inside.subnet in parting:
             raise l3_exc.RouterInterfaceInUseByFloatingIP(router_id=router.uuid, subnet_id=subnets[0].uuid)
     held = draft.addresses_of(port)
     kept = [ipam.Address(row.subnet, row.ip_address) for row in held if row.subnet not in parting]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, cast
 
-from ovine.api import bodies, qos_rules, query
+from ovine.api import bodies, port_forwardings, qos_rules, query
 from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.env import Env
@@ -25,6 +25,7 @@ from ovine.ovsdb import Replica
 _MODULES: dict[str, ModuleType] = {
     "bandwidth_limit_rules": qos_rules,
     "dscp_marking_rules": qos_rules,
+    "port_forwardings": port_forwardings,
 }
 
 

@@ -20,6 +20,7 @@ from ovine.model.cloud import (
     IPAllocation,
     Network,
     Port,
+    PortForwarding,
     QoSBandwidthLimitRule,
     QoSDSCPMarkingRule,
     QoSPolicy,
@@ -32,6 +33,8 @@ from ovine.model.dns_names import assigned, domain_of
 from ovine.ovsdb import Replica
 
 View = dict[str, Any]
+_NOT_IN_LISTS = ("description", "project_id", "tenant_id")
+"""What a floating IP does not show of its port forwardings."""
 
 
 def view(replica: Replica, row: Row, domain: str = "") -> View:
@@ -58,6 +61,8 @@ def view(replica: Replica, row: Row, domain: str = "") -> View:
         return bandwidth_limit_view(row)
     if isinstance(row, QoSDSCPMarkingRule):
         return dscp_marking_view(row)
+    if isinstance(row, PortForwarding):
+        return port_forwarding_view(replica, row)
     raise TypeError(type(row))
 
 
@@ -252,9 +257,13 @@ def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
         "router_id": row.router,
         "port_id": row.port,
         "fixed_ip_address": inside.ip_address if inside is not None else None,
-        "status": row.status if row.port else "DOWN",
+        "status": row.status if row.router else "DOWN",
         "dns_name": row.dns_name,
         "dns_domain": row.dns_domain,
+        "port_forwardings": [
+            {name: value for name, value in port_forwarding_view(replica, found).items() if name not in _NOT_IN_LISTS}
+            for found in replica.index(PortForwarding, "floating_ip").find(row.uuid)
+        ],
         "port_details": _port_details(port) if port is not None else None,
     }
 
@@ -294,3 +303,28 @@ def bandwidth_limit_view(row: QoSBandwidthLimitRule) -> View:
 
 def dscp_marking_view(row: QoSDSCPMarkingRule) -> View:
     return {"id": row.uuid, "dscp_mark": row.dscp_mark}
+
+
+def port_forwarding_view(replica: Replica, row: PortForwarding) -> View:
+    inside = replica.get(IPAllocation, row.fixed_ip)
+    floating = replica.get(FloatingIP, row.floating_ip)
+    project = floating.project_id if floating is not None else ""
+    return {
+        "id": row.uuid,
+        "project_id": project,
+        "tenant_id": project,
+        "description": row.description,
+        "protocol": row.protocol,
+        "external_port": _single(row.external_ports),
+        "external_port_range": row.external_ports,
+        "internal_port": _single(row.internal_ports),
+        "internal_port_range": row.internal_ports,
+        "internal_port_id": row.port,
+        "internal_ip_address": inside.ip_address if inside is not None else None,
+    }
+
+
+def _single(ports: str) -> int | None:
+    """The port of a range of one."""
+    first, _, last = ports.partition(":")
+    return int(first) if first and first == last else None

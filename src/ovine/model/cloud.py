@@ -220,7 +220,8 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     """An address of an external network that stands for a port's.
 
     `floating_port` holds the address and a MAC. `port` and `fixed_ip` say for whom it stands, `router` and its ports
-    `interface` and `gateway` by which way; all five are set or none. `association` is "NETWORK ALLOCATION" then, and
+    `interface` and `gateway` by which way; all five are set or none; of one that forwards ports only
+    `router` and `gateway` are. `association` is "NETWORK ALLOCATION" then, and
     the floating IP's own id otherwise, so that it is unique.
     """
 
@@ -242,6 +243,25 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
+
+
+@table("Port_Forwarding", indexes=(("floating_ip", "protocol", "external_ports"),))
+class PortForwarding(Row, frozen=True, kw_only=True):
+    """Ports of a floating IP that stand for ports of a fixed address; both are "FIRST:LAST".
+
+    The ways to it are as in `FloatingIP`. A change changes the floating IP's revision, too.
+    """
+
+    floating_ip: Annotated[Uuid, Strong("Floating_IP"), IMMUTABLE] = NO_UUID
+    description: str = ""
+    protocol: Annotated[str, OneOf("tcp", "udp", "sctp")] = "tcp"
+    external_ports: str = ""
+    internal_ports: str = ""
+    port: Annotated[Uuid, Strong("Port")] = NO_UUID
+    fixed_ip: Annotated[Uuid, Strong("IP_Allocation")] = NO_UUID
+    router: Annotated[Uuid, Strong("Router")] = NO_UUID
+    interface: Annotated[Uuid, Strong("Port")] = NO_UUID
+    gateway: Annotated[Uuid, Strong("Port")] = NO_UUID
 
 
 @table("QoS_Policy", indexes=(("project_id", "place"),))
@@ -295,4 +315,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.7.0", globals())
+DATABASE = database("Ovine_Cloud", "0.8.0", globals())

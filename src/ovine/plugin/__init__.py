@@ -14,12 +14,13 @@ from collections.abc import Hashable
 
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Row, Uuid
-from ovine.plugin import dhcp, dns, gateways, nat, networks, ports, qos, routers, security, status
+from ovine.plugin import dhcp, dns, gateways, nat, networks, port_forwardings, ports, qos, routers, security, status
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
 from ovine.plugin.dns import DNS
 from ovine.plugin.gateways import GATEWAY_CHASSIS
 from ovine.plugin.nat import FLOATING_IP, GATEWAY_PORT, NATS, NatKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
+from ovine.plugin.port_forwardings import BALANCERS, BalancerKey
 from ovine.plugin.qos import QOS, QosKey
 from ovine.plugin.router_places import ROUTER_PORTS
 from ovine.plugin.routers import BFD, OWNER, ROUTERS, ROUTES, BfdKey, RouteKey
@@ -48,6 +49,7 @@ RULES = (
     routers.static_routes,
     nat.snat,
     nat.floating_ip,
+    port_forwardings.balancers,
     gateways.gateway_chassis,
     status.port_status,
     status.floating_ip_status,
@@ -110,6 +112,11 @@ def _nat(row: nb.NAT, names: Names) -> Hashable | None:
     return NatKey(floating, gateway) if floating or gateway else None
 
 
+def _balancer(row: nb.LoadBalancer, names: Names) -> Hashable | None:
+    ours = row.external_ids.get("neutron:device_owner") == port_forwardings.DEVICE_OWNER
+    return BalancerKey(row.external_ids.get("neutron:fip_id", ""), row.protocol or "") if ours else None
+
+
 def _gateway_chassis(row: nb.GatewayChassis, names: Names) -> Hashable | None:
     return row.name if row.name.startswith("lrp-") else None
 
@@ -140,12 +147,14 @@ NORTHBOUND = (
     ),
     Target(QOS, nb.QoS, _qos, ("priority", "direction", "match", "action", "bandwidth", "external_ids")),
     Target(DNS, nb.DNS, _dns, ("records", "external_ids")),
+    Target(BALANCERS, nb.LoadBalancer, _balancer, ("name", "protocol", "vips", "external_ids")),
     Target(
         SWITCHES,
         nb.LogicalSwitch,
         _switch,
-        ("name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"),
+        ("name", "ports", "dns_records", "qos_rules", "load_balancer", "other_config", "external_ids"),
         new_uuid=lambda network: str(network),
+        partial=("dns_records", "qos_rules", "load_balancer"),
     ),
     Target(ACLS, nb.ACL, _acl, ("priority", "direction", "match", "action", "external_ids")),
     Target(PORT_GROUPS, nb.PortGroup, _port_group, ("name", "ports", "acls", "external_ids")),
@@ -193,7 +202,8 @@ NORTHBOUND = (
         ROUTERS,
         nb.LogicalRouter,
         _router,
-        ("name", "enabled", "ports", "static_routes", "nat", "options", "external_ids"),
+        ("name", "enabled", "ports", "static_routes", "nat", "load_balancer", "options", "external_ids"),
+        partial=("load_balancer",),
     ),
 )
 """What the plugin owns in OVN_Northbound."""
@@ -204,7 +214,7 @@ CLOUD = (
 )
 """What it writes back into the Cloud database."""
 
-NB_INPUTS: tuple[type[Row], ...] = (nb.LogicalSwitchPort, nb.GatewayChassis, nb.NAT)
+NB_INPUTS: tuple[type[Row], ...] = (nb.LogicalSwitchPort, nb.GatewayChassis, nb.NAT, nb.LoadBalancer)
 """What its rules read of the northbound: what is up, what is scheduled, what is translated."""
 SB_INPUTS: tuple[type[Row], ...] = (sb.Chassis, sb.PortBinding)
 """What they read of the southbound, once `gateways.Southbound` says that it is there."""

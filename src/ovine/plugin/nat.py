@@ -35,7 +35,7 @@ class NatKey(NamedTuple):
 
 NATS: Relation[NatKey, nb.NAT] = Relation("NAT")
 FLOATING_IPS_OF_ROUTER: Index[cloud.FloatingIP] = Index(
-    cloud.FloatingIP, lambda floating: (floating.router,) if floating.router else ()
+    cloud.FloatingIP, lambda floating: (floating.router,) if floating.router and floating.port else ()
 )
 FLOATING_IPS_OF_PORT: Index[cloud.FloatingIP] = Index(
     cloud.FloatingIP, lambda floating: (floating.port,) if floating.port else ()

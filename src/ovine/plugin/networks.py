@@ -12,6 +12,7 @@ from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
 from ovine.plugin.dns import DNS, is_named
 from ovine.plugin.inputs import segment_id
+from ovine.plugin.port_forwardings import balancers_at
 from ovine.plugin.qos import QOS_OF_NETWORK
 from ovine.projection import ref
 
@@ -59,6 +60,7 @@ def switch(q: Reader, key: Uuid) -> Iterator[Emit]:
             ports=q.find(MEMBERS_OF_NETWORK, key),
             dns_records=(ref(DNS, key),) if is_named(q, key) else (),
             qos_rules=q.find(QOS_OF_NETWORK, key),
+            load_balancer=balancers_at(q, key),
             other_config=Map(other_config),
             external_ids=Map(external_ids),
         ),

@@ -19,6 +19,7 @@ from ovine.plugin.gateways import GATEWAY_CHASSIS, row_name, schedule
 from ovine.plugin.inputs import Address, addresses, settings
 from ovine.plugin.nat import NATS, nats_of
 from ovine.plugin.networks import PHYSICAL, switch_name
+from ovine.plugin.port_forwardings import balancers_at
 from ovine.plugin.router_places import ROUTER_PORTS, ROUTERS_OF_PORT, gateways_of, lrp_name, place, router_name
 from ovine.projection import ref
 
@@ -66,6 +67,7 @@ def router(q: Reader, key: Uuid) -> Iterator[Emit]:
             ports=tuple(sorted(ref(ROUTER_PORTS, port) for port in ports)),
             static_routes=tuple(sorted(ref(ROUTES, route) for route in routes_of(q, key))),
             nat=tuple(sorted(ref(NATS, nat) for nat in nats_of(q, key))),
+            load_balancer=balancers_at(q, key),
             options=Map(
                 {
                     "always_learn_from_arp_request": "false",

@@ -1,6 +1,7 @@
 """State that flows up: what is up, and where.
 
-A port is ACTIVE while its logical switch port is up, a floating IP once its translation is in the northbound. A
+A port is ACTIVE while its logical switch port is up, a floating IP once its translation, or a load balancer that
+forwards its ports, is in the northbound. A
 gateway port is on the host that has bound the router's chassis-redirect port.
 """
 
@@ -21,6 +22,10 @@ FLOATING_IP_STATUS: Relation[Uuid, cloud.FloatingIP] = Relation("Floating_IP (st
 BINDINGS: Index[sb.PortBinding] = Index(sb.PortBinding, lambda row: (row.logical_port,), "bindings by name")
 NATS_OF_FLOATING_IP: Index[nb.NAT] = Index(
     nb.NAT, lambda row: (row.external_ids[FLOATING_IP],) if FLOATING_IP in row.external_ids else ()
+)
+
+BALANCERS_OF_FLOATING_IP: Index[nb.LoadBalancer] = Index(
+    nb.LoadBalancer, lambda row: (row.external_ids[FLOATING_IP],) if FLOATING_IP in row.external_ids else ()
 )
 
 
@@ -47,5 +52,5 @@ def _active_host(q: Reader, port: Uuid) -> str:
 @rule(over=cloud.FloatingIP, writes=(FLOATING_IP_STATUS,))
 def floating_ip_status(q: Reader, key: Uuid) -> Iterator[Emit]:
     """What the API shows as a floating IP's status."""
-    active = bool(q.find(NATS_OF_FLOATING_IP, key))
+    active = bool(q.find(NATS_OF_FLOATING_IP, key) or q.find(BALANCERS_OF_FLOATING_IP, key))
     yield FLOATING_IP_STATUS(key, cloud.FloatingIP(status="ACTIVE" if active else "DOWN"))
