@@ -89,6 +89,7 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
         yield INTEREST(("Port_Binding", ("chassis", "==", own)), True)
         yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
         yield INTEREST(("IGMP_Group", ("chassis", "==", own)), True)
+        yield INTEREST(("Chassis_Private", ("chassis", "==", own)), True)
 
 
 @rule(over=INTERFACE_BY_ID, writes=(INTEREST,))

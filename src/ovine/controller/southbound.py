@@ -26,11 +26,22 @@ class Progress(NamedTuple):
     installed: Collection[tuple[Uuid, Claim]] = ()
 
 
-def plan(replica: Replica, presence: Presence, claims: Mapping[Uuid, Claim], progress: Progress) -> Transaction:
-    """Everything that has to be written; empty (false) if the database is as it should be."""
+def plan(
+    replica: Replica,
+    presence: Presence,
+    claims: Mapping[Uuid, Claim],
+    progress: Progress,
+    former: Collection[str] = (),
+) -> Transaction:
+    """Everything that has to be written; empty (false) if the database is as it should be.
+
+    `former` are names that this host had before: their rows get the new name, or go if that is there already.
+    """
     txn = Transaction()
-    ours = _chassis(txn, replica, presence)
+    ours = _chassis(txn, replica, presence, former)
     _chassis_private(txn, replica, presence.name, ours, progress)
+    for name in former:
+        _forget(txn, replica, name, claims, ours)
     for uuid, claim in claims.items():
         claimed = replica.get(sb.PortBinding, uuid)
         if claimed is not None:
@@ -41,8 +52,19 @@ def plan(replica: Replica, presence: Presence, claims: Mapping[Uuid, Claim], pro
     return txn
 
 
-def _chassis(txn: Transaction, replica: Replica, presence: Presence) -> Uuid:
-    row: sb.Chassis | None = _named(replica, sb.Chassis, presence.name)
+def _forget(txn: Transaction, replica: Replica, name: str, claims: Mapping[Uuid, Claim], ours: Uuid) -> None:
+    """Deletes the row of a former name, if it was not renamed."""
+    row = _named(replica, sb.Chassis, name)
+    if row is not None and row.uuid != ours:
+        for port in replica.index(sb.PortBinding, "chassis").find(row.uuid):
+            if port.uuid not in claims:
+                _release(txn, replica, port)
+        txn.delete(sb.Chassis, row.uuid)
+
+
+def _chassis(txn: Transaction, replica: Replica, presence: Presence, former: Collection[str]) -> Uuid:
+    rows = (_named(replica, sb.Chassis, name) for name in (presence.name, *former))
+    row: sb.Chassis | None = next((row for row in rows if row is not None), None)
     encaps = _encaps(txn, replica, presence, row)
     other = row.other_config if row is not None else StrMap()
     wanted: dict[str, Any] = {
@@ -53,7 +75,7 @@ def _chassis(txn: Transaction, replica: Replica, presence: Presence) -> Uuid:
     }
     if row is None:
         return txn.insert(sb.Chassis(name=presence.name, **wanted))
-    _update(txn, row, wanted)
+    _update(txn, row, wanted | {"name": presence.name})
     return row.uuid
 
 
@@ -74,6 +96,10 @@ def _encaps(txn: Transaction, replica: Replica, presence: Presence, row: sb.Chas
 
 
 def _chassis_private(txn: Transaction, replica: Replica, name: str, ours: Uuid, progress: Progress) -> None:
+    """One row of our name; one of another name that belongs to our Chassis is left from before that was renamed."""
+    for stale in replica.index(sb.ChassisPrivate, "chassis").find(ours):
+        if stale.name != name:
+            txn.delete(sb.ChassisPrivate, stale.uuid)
     row = _named(replica, sb.ChassisPrivate, name)
     wanted: dict[str, Any] = {"chassis": ours}
     if progress.nb_cfg and (row is None or row.nb_cfg != progress.nb_cfg):

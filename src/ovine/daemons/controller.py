@@ -61,6 +61,7 @@ class Controller:
 
     def __init__(self, context: Context, local: Client) -> None:
         from ovine.controller.contests import Contests
+        from ovine.controller.identity import Identity
         from ovine.controller.packets import PacketServices
         from ovine.controller.rules import new_engine
         from ovine.controller.services.registry import timed
@@ -77,6 +78,7 @@ class Controller:
         self._recomputing = asyncio.Lock()
         self.progress = Progress()
         self._contests = Contests()
+        self._identity = Identity()
         self.paused = False
         self.world = _World(self)
         self.services = PacketServices(self.world)
@@ -86,7 +88,9 @@ class Controller:
         self.recomputes = 0
         self.writers_failed: dict[str, str] = {}
         self.settings: Config | None = None
-        self._remote = ""
+        self._before: Config | None = None
+        """The last settings that made sense."""
+        self._remote: tuple[str, float, Tls | None] | None = None
         self._at_rest = False
         self._awaited = False
         """Conditions were sent whose rows have not all arrived."""
@@ -96,6 +100,8 @@ class Controller:
         self._moment: tuple[dict[Uuid, Claim], int] = ({}, 0)
         """Claims and nb_cfg as of the last time everything was settled."""
         self._clauses: dict[str, dict[Any, None]] = {}
+        self._asked_for_all = False
+        """There are no conditions."""
         self._zones: dict[str, int] = {}
         self._reported: set[Failure] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -259,13 +265,17 @@ class Controller:
 
         roots = self.local.replica.rows(vs.OpenVSwitch).values()
         parsed = [parse(root.external_ids, self._startup) for root in roots]
-        before, self.settings = self.settings, parsed[0] if parsed else None
-        now = self.settings
-        if now is None or now == before:
+        now, before = parsed[0] if parsed else None, self._before
+        self.settings = now
+        if now is None:
             return
+        if before is not None and now.chassis != before.chassis:
+            self.log.warning("system-id changed from %s to %s: the chassis is renamed", before.chassis, now.chassis)
+            self._identity.renamed(before.chassis)
         if before is None or now.bridge != before.bridge:
             self._follow_bridge(now.bridge)
-        remote = f"{now.remote} {now.probe_interval} {now.monitor_all}"
+        self._before = now
+        remote = (now.remote, now.probe_interval, self._tls())
         if now.remote and remote != self._remote:
             self._remote = remote
             await self._connect_southbound(now)
@@ -296,7 +306,7 @@ class Controller:
         from ovine.controller.flows import FLOWS
         from ovine.controller.switch_tables import GROUPS, METERS
 
-        if not (self._at_rest and self._ever_settled):
+        if not (self._at_rest and self._ever_settled and self.settings is not None):
             return False
         state.flows.note(delta.key for delta in self.engine.take(FLOWS))
         state.groups.note(delta.key for delta in self.engine.take(GROUPS))
@@ -325,7 +335,7 @@ class Controller:
         self.writers_failed.pop("ovn-remote", None)
         client.subscribe(self._southbound_changed)
         client.on_state(self._wake_all)
-        self.southbound, self._clauses = client, {}
+        self.southbound, self._clauses, self._asked_for_all = client, {}, settings.monitor_all
         await client.start()
 
     async def _forget_southbound(self) -> None:
@@ -359,8 +369,13 @@ class Controller:
         """Lets the southbound monitor follow the engine's conditions."""
         from ovine.controller.interest import CONDITIONAL, INTEREST
 
-        if self.southbound is None or self.settings is None or self.settings.monitor_all:
+        if self.southbound is None or self.settings is None:
             return
+        if self.settings.monitor_all:
+            self._ask_for_all(self.southbound)
+            return
+        if self._asked_for_all:
+            self._asked_for_all, self._clauses = False, {}
         changed = {delta.key[0] for delta in self.engine.take(INTEREST)}
         if not self._clauses:
             changed = {table.spec.name for table in CONDITIONAL}
@@ -378,7 +393,20 @@ class Controller:
                 self.southbound.set_condition(table, list(wanted[name]) or [False])
                 if before is None or not wanted[name].keys() <= before.keys():
                     self._awaited = True  # fewer conditions bring no rows that would have to be waited for
-        if self._awaited:
+        self._watch_conditions()
+
+    def _ask_for_all(self, client: Client) -> None:
+        """Drops the conditions. Not by a new connection: nothing that is here already is to go in between."""
+        from ovine.controller.interest import CONDITIONAL
+
+        if not self._asked_for_all:
+            self._asked_for_all = self._awaited = True
+            for table in CONDITIONAL:
+                client.set_condition(table, [])
+            self._watch_conditions()
+
+    def _watch_conditions(self) -> None:
+        if self._awaited and self.southbound is not None:
             self._spawn("conditions", self._await_conditions(self.southbound))
 
     async def _await_conditions(self, client: Client) -> None:
@@ -392,7 +420,7 @@ class Controller:
         """Brings the switch up to date, and then says what is installed."""
         await self._wake_flows.wait()
         self._wake_flows.clear()
-        if self.link is None or not self._at_rest or not self._ever_settled:
+        if self.link is None or not self._at_rest or not self._ever_settled or self.settings is None:
             return
         claims, nb_cfg = self._moment
         await self._flush_new_zones()
@@ -433,12 +461,25 @@ class Controller:
         client = self.southbound
         if client is None or presence is None or not self.settled:
             return
+        may, complaints = self._identity.settle(client.replica, presence, time.monotonic())
+        self._note_failure("chassis", "; ".join(complaints))
+        if may is None:
+            return
         claims, again = self._contests.undisputed(self.engine.rows(CLAIMS), time.monotonic())
         if again is not None:
             asyncio.get_running_loop().call_later(again, self._wake_southbound.set)
-        txn = southbound.plan(client.replica, presence, claims, self.progress)
+        former = self._identity.former(client.replica, may.name)
+        txn = southbound.plan(client.replica, may, claims, self.progress, former)
         await self._send(client, txn, self._wake_southbound)
         await self._send_learned(client)
+
+    def _note_failure(self, name: str, text: str) -> None:
+        """Says once what hinders a writer; no text when nothing does."""
+        if not text:
+            self.writers_failed.pop(name, None)
+        elif self.writers_failed.get(name) != text:
+            self.writers_failed[name] = text
+            self.log.error("%s", text)
 
     async def _send_learned(self, client: Client) -> None:
         """Writes what packets taught, apart from all else: another host may have learned the same at the same time.
@@ -627,7 +668,7 @@ class Controller:
         settings, ending = self.settings, self.context.ending
         with contextlib.suppress(OvsdbError, TimeoutError):
             if ending is not None and ending.clean_up and settings is not None and settings.cleanup_on_exit:
-                if self.southbound is not None and self.southbound.connected:
+                if self.southbound is not None and self.southbound.connected and not self._identity.given_way:
                     txn = southbound.leave(self.southbound.replica, settings.chassis)
                     if txn:
                         await self.southbound.transact(txn, timeout=2.0)

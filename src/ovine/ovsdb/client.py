@@ -67,7 +67,8 @@ class Client:
         self.database = database
         self.name = name or database.name
         self._remotes = parse_remotes(remotes)
-        self._tls = _tls_context(self._remotes, tls)
+        _tls_context(self._remotes, tls)
+        self._tls = tls
         self._server_name = tls.server_name if tls is not None else None
         self._probe_interval = probe_interval
         self._standing = Standing.of(database, monitors_of(database, monitors), leader_only=leader_only)
@@ -249,6 +250,8 @@ class Client:
                     link = await self._connect(remote)
             except TimeoutError:
                 self._note(f"no connection within {CONNECT_TIMEOUT:g} s")
+            except RemoteError as error:
+                self._note(str(error))
             except OSError as error:
                 self._note(f"cannot connect: {error.strerror or error}")
             else:
@@ -274,7 +277,8 @@ class Client:
         if remote.path is not None:
             _, link = await loop.create_unix_connection(make, remote.path)
         else:
-            context = self._tls if remote.tls else None
+            # Made anew each time: keys are renewed while we run.
+            context = _tls_context((remote,), self._tls) if remote.tls else None
             name = self._server_name if context is not None else None
             _, link = await loop.create_connection(make, remote.host, remote.port, ssl=context, server_hostname=name)
         self._link = link
