@@ -19,7 +19,7 @@ GARBAGE = [
     ("ip4 && ", "next;"),
     ("ip4", "next"),
     ('inport == "', "next;"),
-    ("1", "igmp;"),
+    ("1", "vanish;"),
     ("\udcff".encode("utf-8", "replace").decode(), "drop;"),
 ]
 

@@ -16,9 +16,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ovine.daemons.appctl import Unreachable
@@ -69,6 +70,7 @@ class Host:
     local: Client
     switch: Vswitchd
     controller: Daemon
+    name: str = "hv1"
 
     # --- waiting and asking
 
@@ -106,7 +108,7 @@ class Host:
 
     @property
     def chassis(self) -> Any:
-        return self.row(self.southbound, sb.Chassis, name="hv1")
+        return self.row(self.southbound, sb.Chassis, name=self.name)
 
     # --- changing
 
@@ -183,39 +185,53 @@ async def host(*, start: bool = True) -> AsyncIterator[Host]:
     """A host named hv1, with br-int made by the controller, and no port. Its directory's name is short, for sockets."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovine-host-")))
+        below = stack.enter_context(start_server(OVN_SCHEMA, directory / "sb", name="OVN_Southbound"))
+        client = Client(sb.DATABASE, below.remote)
+        await client.start()
+        await client.ready(DEADLINE)
+        await client.transact(_inserted(sb.SBGlobal()))
+        try:
+            async with machine(directory, below, client) as made:
+                if start:
+                    made.controller.start()
+                    await made.until(lambda: made.chassis, "the chassis is registered")
+                yield made
+        finally:
+            await client.close()
+
+
+@contextlib.asynccontextmanager
+async def machine(
+    directory: Path, below: Server, southbound: Client, ids: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Host]:
+    """A host with a directory of its own, on any southbound database; `ids` are settings besides the usual ones.
+
+    The controller is not started.
+    """
+    with contextlib.ExitStack() as stack:
         here = directory / "host"
         here.mkdir()
-        below = stack.enter_context(start_server(OVN_SCHEMA, directory / "sb", name="OVN_Southbound"))
-        local = stack.enter_context(start_server(OVS_SCHEMA, directory / "vs", name="Open_vSwitch"))
-        clients = Client(sb.DATABASE, below.remote), Client(vs.DATABASE, local.remote)
-        for client in clients:
-            await client.start()
-            await client.ready(DEADLINE)
-        ids = {
+        server = stack.enter_context(start_server(OVS_SCHEMA, directory / "vs", name="Open_vSwitch"))
+        local = Client(vs.DATABASE, server.remote)
+        await local.start()
+        await local.ready(DEADLINE)
+        settings = {
             "system-id": "hv1",
             "hostname": "machine",
             "ovn-remote": below.remote,
             "ovn-encap-type": "geneve",
             "ovn-encap-ip": "10.9.0.1",
         }
-        txn = Transaction()
-        txn.insert(vs.OpenVSwitch(external_ids=StrMap(ids)))
-        await clients[1].transact(txn)
-        await clients[0].transact(_inserted(sb.SBGlobal()))
-        switch = Vswitchd(here, local.remote)
+        await local.transact(_inserted(vs.OpenVSwitch(external_ids=StrMap(settings | dict(ids)))))
+        switch = Vswitchd(here, server.remote)
         switch.start()
         stack.callback(switch.kill)
-        controller = Daemon("controller", here, (local.remote,))
+        controller = Daemon("controller", here, (server.remote,))
         stack.callback(lambda: controller.stop(signal.SIGKILL))
-        made = Host(here, below, local, *clients, switch, controller)
-        if start:
-            controller.start()
-            await made.until(lambda: made.chassis, "the chassis is registered")
         try:
-            yield made
+            yield Host(here, below, server, southbound, local, switch, controller, (settings | dict(ids))["system-id"])
         finally:
-            for client in clients:
-                await client.close()
+            await local.close()
 
 
 def _inserted(row: Row) -> Transaction:

@@ -57,8 +57,9 @@ class Identity:
         return bool(self._rival)
 
     def renamed(self, name: str) -> None:
-        """Takes notice that this host went by `name` until now."""
-        self._former.add(name)
+        """Takes notice that this host went by `name` until now; unless that is another host's."""
+        if not self._rival:
+            self._former.add(name)
 
     def former(self, replica: Replica, name: str) -> tuple[str, ...]:
         """The names of this host whose rows are still there."""

@@ -106,8 +106,6 @@ def tunnels(q: Reader, uuid: Uuid) -> Iterator[Emit]:
         return
     for encap_uuid in peer_encaps(q, uuid):
         encap = q.row(sb.Encap, encap_uuid)
-        if encap.ip in settings.encap_ips:
-            continue  # two hosts with one address, which is said elsewhere: this would lead back to ourselves
         for local_ip in settings.encap_ips:
             key = TunnelKey(row.name, encap.ip, local_ip, encap.type)
             yield TUNNELS(key, _options(settings, encap.ip, encap.options.get("csum"), local_ip))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from ovine.controller.chassis import Presence
 from ovine.controller.identity import LAST, SETTLED, Identity
 from ovine.model import sb
-from ovine.model.base import StrMap, Uuid
-from ovine.ovsdb import Change, Replica
+from ovine.model.base import StrMap
+from ovine.model.schema import to_json
+from ovine.ovsdb import Replica
+from ovine.ovsdb.plan import monitors_of, plan
 
 OURS = Presence("h1", "here", (("geneve", "10.0.0.1"), ("vxlan", "10.0.0.1")), StrMap(), StrMap(), ())
 THEIRS = (("geneve", "10.0.0.2"),)
@@ -20,21 +22,24 @@ class Southbound:
 
     def __init__(self) -> None:
         self.replica = Replica(sb.DATABASE)
+        self._plan = plan(sb.DATABASE, monitors_of(sb.DATABASE, (sb.Chassis, sb.Encap)), to_json(sb.DATABASE))
 
     def registers(self, name: str, hostname: str, *encaps: tuple[str, str]) -> None:
-        rows: list[Any] = [
-            sb.Encap(uuid=Uuid(f"{name}{kind}{ip}"), type=kind, ip=ip, chassis_name=name) for kind, ip in encaps
-        ]
-        uuids = tuple(row.uuid for row in rows)
-        rows.append(sb.Chassis(uuid=Uuid(name), name=name, hostname=hostname, encaps=uuids))
-        for row in rows:
-            self.replica.apply([Change(type(row), row.uuid, self.replica.get(type(row), row.uuid), row)])
+        self.is_removed(name)
+        uuids = [str(uuid5(NAMESPACE_DNS, f"{name} {kind} {ip}")) for kind, ip in encaps]
+        inserted = {
+            uuid: {"insert": {"type": kind, "ip": ip, "chassis_name": name}}
+            for uuid, (kind, ip) in zip(uuids, encaps, strict=True)
+        }
+        row = {"name": name, "hostname": hostname, "encaps": ["set", [["uuid", uuid] for uuid in uuids]]}
+        chassis = {str(uuid5(NAMESPACE_DNS, name)): {"insert": row}}
+        self.replica.apply(self._plan, {"Encap": inserted, "Chassis": chassis})
 
     def is_removed(self, name: str) -> None:
-        for table in (sb.Chassis, sb.Encap):
-            for uuid, row in list(self.replica.rows(table).items()):
-                if name in (getattr(row, "name", ""), getattr(row, "chassis_name", "")):
-                    self.replica.apply([Change(table, uuid, row, None)])
+        chassis = self.replica.index(sb.Chassis, "name").find(name)
+        encaps = self.replica.index(sb.Encap, "chassis_name").find(name)
+        gone = {"Chassis": {row.uuid: {"delete": None} for row in chassis}}
+        self.replica.apply(self._plan, gone | {"Encap": {row.uuid: {"delete": None} for row in encaps}})
 
 
 def test_a_host_registers_where_nobody_is_and_stays() -> None:
@@ -116,3 +121,13 @@ def test_the_row_of_a_former_name_is_ours_with_its_addresses() -> None:
     assert identity.former(below.replica, "h1") == ("h0",)
     below.is_removed("h0")
     assert identity.former(below.replica, "h1") == ()
+
+
+def test_the_name_that_was_given_way_is_not_a_former_one() -> None:
+    below, identity = Southbound(), Identity()
+    below.registers("h1", "here", *OURS.encaps)
+    identity.settle(below.replica, OURS, 0.0)
+    below.registers("h1", "there", *THEIRS)
+    identity.settle(below.replica, OURS, 0.1)
+    identity.renamed("h1")
+    assert identity.former(below.replica, "h3") == ()
