@@ -57,7 +57,8 @@ class Daemon:
 
     def messages(self) -> str:
         """What it printed: warnings and errors."""
-        return (self.directory / "stderr").read_text()
+        said = self.directory / "stderr"
+        return said.read_text() if said.exists() else ""
 
     def command(self, *words: str) -> str:
         """Sends a control command and returns its answer."""
