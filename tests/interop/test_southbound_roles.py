@@ -81,18 +81,24 @@ def bed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
 
 
 @contextlib.asynccontextmanager
-async def hypervisor(bed: Bed, name: str, keys: Keys, southbound: Client) -> AsyncIterator[Host]:
+async def hypervisor(bed: Bed, name: str, keys: Keys | None, southbound: Client) -> AsyncIterator[Host]:
     """A host whose database knows its keys; `southbound` is the test's own client. Its controller does not run."""
     directory = bed.directory / name
     directory.mkdir()
     ids = {"system-id": name, "ovn-encap-ip": "10.9.0.1", "ovn-remote": bed.target}
     async with machine(directory, bed.below, southbound, ids) as made:
-        (root,) = made.local.replica.rows(vs.OpenVSwitch)
-        txn = Transaction()
-        ssl = txn.insert(vs.SSL(private_key=str(keys.key), certificate=str(keys.cert), ca_cert=str(keys.ca)))
-        txn.update(vs.OpenVSwitch, root, ssl=ssl)
-        await made.local.transact(txn)
+        if keys is not None:
+            await give_keys(made, keys)
         yield made
+
+
+async def give_keys(one: Host, keys: Keys) -> None:
+    """As `ovs-vsctl set-ssl` does."""
+    (root,) = one.local.replica.rows(vs.OpenVSwitch)
+    txn = Transaction()
+    ssl = txn.insert(vs.SSL(private_key=str(keys.key), certificate=str(keys.cert), ca_cert=str(keys.ca)))
+    txn.update(vs.OpenVSwitch, root, ssl=ssl)
+    await one.local.transact(txn)
 
 
 @contextlib.contextmanager
@@ -156,15 +162,31 @@ async def _teach(one: Host) -> None:
 
         await one.until(there, f"a row of {table.__name__}")
 
-    to_router = (
-        "02:00:00:00:00:22>02:00:00:00:ff:01 arp reply 02:00:00:00:00:22/10.0.0.2>02:00:00:00:ff:01/10.0.0.254"
-    )
+    to_router = "02:00:00:00:00:22>02:00:00:00:ff:01 arp reply 02:00:00:00:00:22/10.0.0.2>02:00:00:00:ff:01/10.0.0.254"
     await until_there(sb.FDB, to_router, mac="02:00:00:00:00:22")
     await until_there(sb.MACBinding, to_router, ip="10.0.0.2")
     join = "02:00:00:00:00:22>01:00:5e:00:00:16 ip 10.0.0.2>224.0.0.22 ttl 1 igmp3 join 239.1.1.1"
     await until_there(sb.IGMPGroup, join, address="239.1.1.1")
-    up = "02:00:00:00:00:22>02:00:00:00:ff:01 ip 10.0.0.2>10.0.0.254 ttl 255 udp 49152>3784 bfd down mine 7 yours 0"
-    await until_there(sb.BFD, up, status="init")
+    (session,) = one.southbound.replica.rows(sb.BFD).values()
+    head = "02:00:00:00:00:22>02:00:00:00:ff:01 ip 10.0.0.2>10.0.0.254 ttl 255 udp 49152>3784"
+    await until_there(sb.BFD, f"{head} bfd init mine 7 yours {session.disc}", status="up")
+
+
+async def test_keys_may_come_late_and_be_renewed(bed: Bed, tmp_path: Path) -> None:
+    stranger = authority(tmp_path / "others").issue("hv1")
+    async with observer(bed) as below, hypervisor(bed, "hv1", None, below) as one:
+        one.controller.start()
+        told = await one.until(one.controller.failures, "told")
+        assert [f["error"] for f in told if f["rule"] == "ovn-remote"] == [
+            "an ssl: remote needs a private key, a certificate and a CA certificate"
+        ]
+        await give_keys(one, stranger)
+        await one.until(lambda: not one.controller.failures(), "tried")
+        assert one.controller.command("connection-status") == "not connected\n"
+        right = bed.authority.issue("hv1")
+        for old, new in ((stranger.key, right.key), (stranger.cert, right.cert), (stranger.ca, right.ca)):
+            old.write_bytes(new.read_bytes())
+        await one.until(lambda: one.chassis, "registered with what the files hold now")
 
 
 async def test_a_host_may_change_its_own_rows_and_no_others(bed: Bed) -> None:
