@@ -9,11 +9,16 @@
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
     group pg a b                 set as 10.0.0.1 …                      a port group, an address set
     dns s1,s2 NAME="10.0.0.4 fd00::4" … [owned]                         names that switches know
+    lb NAME tcp 10.9.9.9:80 10.0.0.1:8080,10.0.0.2:8080 [OPTION=VALUE …]  a load balancer, or a further address of one
+    balance s1,r NAME…           those switches and routers have it; @NAME stands for a group
+    lbgroup NAME lb1 lb2         a group of load balancers
+    template h1 NAME=VALUE …     the template variables of a host
     global OPTION=VALUE          nb COMMAND …                           an option of NB_Global; any ovn-nbctl command
 
-`gateway=` lists gateway chassis, the preferred one first. Options of `join` are the router port's; those of `ra.` go to
-ipv6_ra_configs, those of `switch.` are the switch port's. Each port's addresses are known as PORT.mac, PORT.ip,
-PORT.ip6 and PORT.ll, the link-local address that its MAC makes.
+A load balancer without backends has `-` in their place; its `fields=ip_src,…` are selection_fields. `gateway=` lists
+gateway chassis, the preferred one first. Options of `join` are the router port's; those of `ra.` go to ipv6_ra_configs,
+those of `switch.` are the switch port's. Each port's addresses are known as PORT.mac, PORT.ip, PORT.ip6 and PORT.ll,
+the link-local address that its MAC makes.
 """
 
 from __future__ import annotations
@@ -55,6 +60,8 @@ class Network:
     """What PORT.mac and its like stand for."""
     rows: dict[str, str] = field(default_factory=dict)
     """DHCP_Options rows by the name that the case gives them."""
+    balancers: dict[str, str] = field(default_factory=dict)
+    """Load_Balancer rows by name, and rows of groups by "@" and name."""
     routed: bool = False
     undo: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -151,6 +158,40 @@ class Network:
         for switch in switches.split(","):
             self.nbctl("add", "Logical_Switch", switch, "dns_records", row)
         self.undo.append(("destroy", "DNS", row))
+
+    def do_lb(self, name: str, protocol: str, vip: str, backends: str, *pairs: str) -> None:
+        """Vips are written as values of their own, for ovn-nbctl reads neither templates nor what has no backend."""
+        vip, backends = self.filled(vip), self.filled("" if backends == "-" else backends)
+        entry = f'vips:"{vip}"="{backends}"'
+        if name not in self.balancers:
+            self.balancers[name] = self.nbctl("create", "Load_Balancer", f"name={name}").strip()
+            self.undo.append(("destroy", "Load_Balancer", self.balancers[name]))
+        row = self.balancers[name]
+        self.nbctl("set", "Load_Balancer", row, f"protocol={protocol}", entry)
+        for key, _, value in (pair.partition("=") for pair in pairs):
+            setting = f"selection_fields={value}" if key == "fields" else f'options:{key}="{self.filled(value)}"'
+            self.nbctl("set", "Load_Balancer", row, setting)
+
+    def do_lbgroup(self, name: str, *balancers: str) -> None:
+        members = ",".join(self.balancers[one] for one in balancers)
+        row = self.nbctl("create", "Load_Balancer_Group", f"name={name}", f"load_balancer=[{members}]").strip()
+        self.balancers[f"@{name}"] = row
+        # What has the group holds on to it, and is taken away before it.
+        self.undo.insert(0, ("destroy", "Load_Balancer_Group", row))
+
+    def do_balance(self, datapaths: str, *names: str) -> None:
+        routers = self.nbctl("--bare", "--columns=name", "list", "Logical_Router").split()
+        for datapath in datapaths.split(","):
+            table = "Logical_Router" if datapath in routers else "Logical_Switch"
+            for name in names:
+                column = "load_balancer_group" if name.startswith("@") else "load_balancer"
+                self.nbctl("add", table, datapath, column, self.balancers[name])
+
+    def do_template(self, chassis: str, *pairs: str) -> None:
+        named = (self.filled(pair).partition("=") for pair in pairs)
+        variables = [f'variables:{key}="{value}"' for key, _, value in named]
+        row = self.nbctl("create", "Chassis_Template_Var", f"chassis={chassis}", *variables).strip()
+        self.undo.append(("destroy", "Chassis_Template_Var", row))
 
     def do_global(self, pair: str) -> None:
         self.nbctl("set", "NB_Global", ".", f"options:{pair}")

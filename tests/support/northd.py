@@ -23,6 +23,13 @@
     dns s1,s2 vm1=10.0.0.1
     qos s1 q1 from-lport 1001 "ip4" dscp=5 rate=100 burst=10
     unqos q1
+    lb web 10.9.9.9:80=10.0.0.1:8080,10.0.0.2:8080 protocol=udp fields=ip_src options:reject=true
+    lb web 10.9.9.9:80=10.0.0.1:8080 check=10.9.9.9:80 interval=5 map=10.0.0.1=p1:10.0.0.9
+    unlb web
+    lbgroup g web mail
+    balance s1 web @g                  balance s1   takes them away
+    templates h1 vip=10.9.9.1
+    found p1 10.0.0.1 8080 offline     what a host finds of a backend that it watches
     copp s1,s2 dns=m dhcpv4-opts=m
     global ignore_lsp_down=false
     host h1 nb_cfg=3
@@ -187,6 +194,62 @@ class Northbound:
         self.put(nb.Copp(uuid=key, name="copp", meters=_map(meters)))
         for row in [row for row in self.rows.values() if isinstance(row, nb.LogicalSwitch | nb.LogicalRouter)]:
             self.put(msgspec.structs.replace(row, copp=key if row.name in switches.split(",") else None))
+
+    def _lb(self, name: str, *settings: str) -> None:
+        """Makes or changes a load balancer; what is not said stays as it was."""
+        key = row_uuid(f"lb {name}")
+        before = self.rows.get((nb.LoadBalancer, key))
+        row = before if isinstance(before, nb.LoadBalancer) else nb.LoadBalancer(uuid=key, name=name)
+        maps: dict[str, dict[str, str]] = {"vips": {}, "options": {}, "ip_port_mappings": {}}
+        checks, asked = [], {}
+        columns: dict[str, Any] = {}
+        for word, value in (setting.split("=", 1) for setting in settings):
+            if word == "protocol":
+                columns["protocol"] = value
+            elif word == "fields":
+                columns["selection_fields"] = tuple(sorted(value.split(",")))
+            elif word == "map":
+                maps["ip_port_mappings"] |= dict([value.split("=", 1)])
+            elif word == "check":
+                checks.append(value)
+            elif word in ("interval", "timeout", "success_count", "failure_count"):
+                asked[word] = value
+            elif word.startswith("options:"):
+                maps["options"][word.removeprefix("options:")] = value
+            else:
+                maps["vips"][word] = value
+        for vip in checks:
+            self.put(nb.LoadBalancerHealthCheck(uuid=row_uuid(f"check {vip}"), vip=vip, options=StrMap(asked)))
+        columns |= {column: StrMap({**getattr(row, column), **added}) for column, added in maps.items()}
+        columns["health_check"] = tuple(sorted({*row.health_check, *(row_uuid(f"check {vip}") for vip in checks)}))
+        self.put(msgspec.structs.replace(row, **columns))
+
+    def _unlb(self, name: str) -> None:
+        key = row_uuid(f"lb {name}")
+        self.rows.pop((nb.LoadBalancer, key), None)
+        for row in list(self.rows.values()):
+            if isinstance(row, nb.LogicalSwitch | nb.LogicalRouter | nb.LoadBalancerGroup) and key in row.load_balancer:
+                self.put(msgspec.structs.replace(row, load_balancer=tuple(k for k in row.load_balancer if k != key)))
+
+    def _lbgroup(self, name: str, *balancers: str) -> None:
+        members = tuple(sorted(row_uuid(f"lb {one}") for one in balancers))
+        self.put(nb.LoadBalancerGroup(uuid=row_uuid(f"lbgroup {name}"), name=name, load_balancer=members))
+
+    def _balance(self, datapath: str, *names: str) -> None:
+        """What a switch or router has of load balancers and, with "@", of their groups."""
+        keys = (row_uuid(datapath), row_uuid(f"router {datapath}"))
+        row = next(r for k in keys for t in (nb.LogicalSwitch, nb.LogicalRouter) if (r := self.rows.get((t, k))))
+        groups = tuple(sorted(row_uuid(f"lbgroup {name[1:]}") for name in names if name.startswith("@")))
+        balancers = tuple(sorted(row_uuid(f"lb {name}") for name in names if not name.startswith("@")))
+        self.put(msgspec.structs.replace(row, load_balancer=balancers, load_balancer_group=groups))
+
+    def _templates(self, chassis: str, *pairs: str) -> None:
+        self.put(nb.ChassisTemplateVar(uuid=row_uuid(f"templates {chassis}"), chassis=chassis, variables=_map(pairs)))
+
+    def _found(self, port: str, ip: str, number: str, status: str) -> None:
+        key = row_uuid(f"found {port} {ip} {number}")
+        row = sb.ServiceMonitor(uuid=key, logical_port=port, ip=ip, port=int(number), protocol="tcp", status=status)
+        self.put(row)
 
     def _switches(self, names: str = "") -> list[nb.LogicalSwitch]:
         """The switches of these names, separated by commas, or all."""
@@ -448,8 +511,17 @@ def flow_lines(engine: Engine, *, shared: bool = False, sources: Collection[str]
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}
     names |= {key: row.name for key, row in engine.rows(nb.LogicalRouter).items()}
     groups = {f"port group {key}": row.name for key, row in engine.rows(nb.PortGroup).items()}
+    balancers = {key: f"{{lb {row.name}}}" for key, row in engine.rows(nb.LoadBalancer).items()}
+    balancers |= {key: f"{{lbgroup {row.name}}}" for key, row in engine.rows(nb.LoadBalancerGroup).items()}
+
+    def readable(text: str) -> str:
+        """The text with names in place of the uuids of load balancers."""
+        for key, name in balancers.items():
+            text = text.replace(f"load balancer {key}", name).replace(key, name)
+        return text
+
     for (place, *_), row in engine.rows(FLOWS).items():
         ours = "source" in row.external_ids and "stage-hint" not in row.external_ids
         if ours == shared and (not sources or row.external_ids["source"] in sources):
             where = groups.get(place.scope, place.scope) if isinstance(place, Scope) else names.get(place, place)
-            yield f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}"
+            yield readable(f"{where} {row.external_ids['stage-name']} {row.priority} | {row.match} | {row.actions}")

@@ -15,6 +15,8 @@
     until a a.mac>c.mac ip a.ip>10.0.0.9 udp 1>2     sends again until what is seen is what is expected
       c same
     until a a.mac>c.mac ip a.ip>10.0.0.{1..9} udp 1>2   the same, with another number each time
+    stick a a.mac>c.mac ip a.ip>10.0.0.9 udp {1..9}>1   sends that often, and all are seen by the same one of two
+      b|c *
     hear                                             what comes by itself, beside other things
       x r-sw.mac>*
     host h1 ovn-chassis-mac-mappings=physnet1:02:…  an external_id of a host's Open_vSwitch row, for this case
@@ -36,7 +38,7 @@ import shlex
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -190,6 +192,19 @@ class Runner:
         turns = itertools.count()
         while difference := self._try(step, 0.3, next(turns)):
             if time.monotonic() > deadline:
+                raise CaseError(difference)
+
+    def do_stick(self, step: Step) -> None:
+        self._settle()
+        ((ports, text),) = step.expected
+        choices = [replace(step, expected=((port, text),)) for port in ports.split("|")]
+        first, last = map(int, re.findall(r"\{(\d+)\.\.(\d+)\}", step.text)[0])
+        taken = [one for turn, one in enumerate(choices) if not self._try(one, 1.0, turn)]
+        if len(taken) != 1:
+            raise CaseError(f"  of {ports}, {len(taken)} have seen it")
+        for turn in range(len(choices), last - first + 1):
+            difference = self._try(taken[0], ARRIVAL, turn)
+            if difference:
                 raise CaseError(difference)
 
     def do_hear(self, step: Step) -> None:

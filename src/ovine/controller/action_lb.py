@@ -2,8 +2,8 @@
 
 A backend is chosen by a group; its bucket commits the connection with the destination changed, and notes in ct_mark
 (ct_label for the older word) that it was, and which translation of the source it wants. `commit_lb_aff` has the switch
-learn which backend a client got; `chk_lb_aff` asks that. Hairpins are tables of load balancers
-(`ovine.controller.services.lb_hairpin`).
+learn which backend a client got; `chk_lb_aff` asks that: an IPv6 one is in xxreg0 on switches, in xxreg1 on routers.
+Hairpins are tables of load balancers (`ovine.controller.services.lb_hairpin`).
 
 Sources: ovn-sb(5), ct_lb_mark, chk_lb_hairpin, commit_lb_aff; ovs-ofctl(8), "Group Syntax". Tests:
 tests/cases/controller/load_balancers.txt, tests/unit/controller/test_controller_groups.py.
@@ -17,6 +17,7 @@ from typing import Any, Final
 from ovine import openflow as of
 from ovine.controller import tables as t
 from ovine.controller.action_scope import Encoded, Encoder, Scope, flag_result
+from ovine.controller.environment import is_switch
 from ovine.controller.flows import cookie_of
 from ovine.controller.services import UnsupportedAction
 from ovine.controller.switch_tables import number
@@ -80,7 +81,8 @@ def _commit_affinity(action: act.CommitLbAff, scope: Scope) -> Encoded:
         specs.append(of.LearnMatch(("nw_proto", 0, 8), _NUMBERS[action.protocol]))
         specs += [of.LearnMatch((f"{action.protocol}_dst", 0, 16), action.vip.port)] if action.vip.port else []
     specs.append(of.LearnLoad((t.FLAGS, t.USE_LB_AFFINITY, 1), 1))
-    specs.append(of.LearnLoad(("xxreg1" if six else "reg4", 0, bits), action.backend.address.value))
+    wide = "xxreg0" if is_switch(scope.q, scope.datapath) else "xxreg1"
+    specs.append(of.LearnLoad((wide if six else "reg4", 0, bits), action.backend.address.value))
     specs += [of.LearnLoad(("reg8", 0, 16), action.backend.port)] if action.backend.port else []
     cookie = cookie_of(scope.flow)
     table = t.LB_AFFINITY

@@ -21,7 +21,7 @@ from ovine.controller.flows import FLOWS, Body
 from ovine.controller.local import LOCAL_DATAPATHS
 from ovine.controller.members import datapath_flows
 from ovine.controller.placed import PLACED, PORT_TAG, Placed, concerns
-from ovine.controller.plans import expanded, has_plan, names_sets, parsed, pipeline_of, problem
+from ovine.controller.plans import expanded, has_plan, has_values, names_sets, parsed, pipeline_of, problem
 from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, clause, conclusion
 from ovine.engine import Emit, Reader, rule
 from ovine.language import FlowMatch, compile_match
@@ -47,6 +47,8 @@ def logical_flow(q: Reader, key: Placed) -> Iterator[Emit]:
 
 
 def _compiled(q: Reader, row: sb.LogicalFlow, datapath: Uuid, datapath_key: int) -> Iterator[Emit]:
+    if not has_values(q, row.match, row.actions):
+        return
     pipeline = pipeline_of(row)
     found = parsed(expanded(q, row.match), expanded(q, row.actions), pipeline)
     matches = found.flows

@@ -99,6 +99,14 @@ def expanded(q: Reader, text: str) -> str:
     return expand_templates(text, lambda name: template(q, name)) if "^" in text else text
 
 
+def has_values(q: Reader, *texts: str) -> bool:
+    """Whether this chassis has values for all template variables; flows that lack one are for others."""
+    try:
+        return all(expanded(q, text) is not None for text in texts)
+    except SyntaxProblem:
+        return False
+
+
 def pipeline_of(row: Any) -> act.Pipeline:
     """The pipeline of a logical flow."""
     return "ingress" if row.pipeline == "ingress" else "egress"

@@ -19,6 +19,7 @@ from ovine.northd import (
     acl_shared,
     arp_nd,
     attachments,
+    balancers,
     bfd,
     config,
     copp,
@@ -28,9 +29,11 @@ from ovine.northd import (
     flows,
     gaps,
     ha_groups,
+    health,
     ipam,
+    lb_router,
+    lb_switch,
     learned,
-    leftovers,
     mac_bindings,
     meters,
     mirrors,
@@ -50,6 +53,7 @@ from ovine.northd import (
     snooping,
     switching,
     tags,
+    templates,
 )
 from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
@@ -67,6 +71,8 @@ SHARED = (
     *qos.SHARED,
     *routing.SHARED,
     *snooping.SHARED,
+    *lb_switch.SHARED,
+    *lb_router.SHARED,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -156,6 +162,24 @@ RULES: tuple[Rule, ...] = (
     snooping.special_groups,
     snooping.wanted,
     snooping.address,
+    balancers.virtual_addresses,
+    balancers.own_scopes,
+    balancers.group_scopes,
+    balancers.balanced,
+    balancers.balancing,
+    balancers.disputed,
+    lb_switch.on_switches,
+    lb_switch.load_balancer,
+    lb_router.replies,
+    lb_router.on_routers,
+    lb_router.spared,
+    lb_router.answers,
+    health.watched,
+    health.monitor,
+    health.bypass,
+    health.asking_address,
+    health.address_readable,
+    templates.template,
     meters.meter,
     mirrors.mirror,
     config.global_row,
@@ -185,7 +209,9 @@ TARGETS: tuple[Target[Any], ...] = (
     snooping.TARGET,
     *rbac.TARGETS,
     *routing.TARGETS,
-    *leftovers.TARGETS,
+    lb_switch.TARGET,
+    health.TARGET,
+    templates.TARGET,
 )
 """The southbound tables, each after those that its rows refer to."""
 

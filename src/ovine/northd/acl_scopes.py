@@ -1,5 +1,7 @@
 """Which switches ACLs concern: those with some, with stateful ones, with a default of dropping.
 
+Load balancers need what stateful ACLs need: all connections are committed, so that invalid packets are known as such.
+
 A switch has the ACLs of its own row and those of the port groups that have ports on it. All flows that ACLs need
 besides one for each ACL belong to these scopes.
 
@@ -14,14 +16,15 @@ from typing import NamedTuple
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import nb
 from ovine.model.base import Uuid
+from ovine.northd.balancers import balances
 from ovine.northd.datapaths import member
 from ovine.northd.flows import BY_SCOPE, MEMBERS, Scope, scope
 from ovine.northd.inputs import nb_option
 from ovine.northd.sets import BY_DATAPATH
 
 RULED = scope("switches with ACLs")
-STATEFUL = scope("switches with stateful ACLs")
-"""Only these use connection tracking."""
+STATEFUL = scope("switches that track connections")
+"""Those with stateful ACLs or load balancers."""
 AFTER = scope("switches with rules after load balancing")
 """With ACLs for that stage, or a default of dropping, which holds there too."""
 REFUSING = scope("switches with ACLs that reject")
@@ -96,7 +99,9 @@ def drops_by_default(q: Reader) -> bool:
 
 @query
 def is_stateful(q: Reader, switch: Uuid) -> bool:
-    """Whether a switch uses connection tracking."""
+    """Whether a switch uses connection tracking: it has stateful ACLs, or load balancers."""
+    if balances(q, switch):
+        return True
     found = [kinds_of_group(q, one.group) for one in q.find(GROUPS_ON, switch)]
     return kinds(q, q.row(nb.LogicalSwitch, switch).acls).stateful or any(one.stateful for one in found)
 
@@ -112,12 +117,14 @@ def acl_scopes(q: Reader, switch: Uuid) -> Iterator[Emit]:
     """The scopes that a switch is in for its ACLs."""
     acls = q.row(nb.LogicalSwitch, switch).acls
     groups: tuple[Presence, ...] = q.find(GROUPS_ON, switch)
+    tracked = is_stateful(q, switch)
+    if tracked:
+        yield member(STATEFUL, switch)
+    if tracked or acls or groups:
+        yield member(RULED, switch)
     if not acls and not groups:
         return
     found = [kinds(q, acls), *(kinds_of_group(q, one.group) for one in groups)]
-    yield member(RULED, switch)
-    if any(one.stateful for one in found):
-        yield member(STATEFUL, switch)
     if any(one.after for one in found) or drops_by_default(q):
         yield member(AFTER, switch)
     if any(one.refusing for one in found):

@@ -41,16 +41,10 @@ GAPS = (
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap(
-        "load_balancer",
-        _SWITCH,
-        lambda row: row.load_balancer or row.load_balancer_group,
-        "load balancers are not compiled yet; their addresses do not answer",
-    ),
-    Gap(
-        "router_load_balancer",
-        nb.LogicalRouter,
-        lambda row: row.load_balancer or row.load_balancer_group,
-        "load balancers are not compiled yet; their addresses do not answer",
+        "lb_from_router",
+        nb.NBGlobal,
+        lambda row: row.options.get("install_ls_lb_from_router", "").lower() == "true",
+        "install_ls_lb_from_router is not compiled; give the switches the load balancers of their routers",
     ),
     Gap(
         "multicast_relay",

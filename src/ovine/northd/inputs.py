@@ -30,6 +30,10 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.QoS,
     nb.Copp,
     nb.Mirror,
+    nb.LoadBalancer,
+    nb.LoadBalancerGroup,
+    nb.LoadBalancerHealthCheck,
+    nb.ChassisTemplateVar,
     nb.Meter,
     nb.MeterBand,
     nb.DHCPOptions,
@@ -46,6 +50,7 @@ SB_INPUTS: tuple[type[Row], ...] = (
     sb.FDB,
     sb.IGMPGroup,
     sb.BFD,
+    sb.ServiceMonitor,
 )
 
 SWITCH_OF_PORT = Index(nb.LogicalSwitch, lambda switch: switch.ports, "switches by port")

@@ -30,15 +30,26 @@ INGRESS = declare(
     ),
     (
         "ls_in_track",
-        "On switches with stateful ACLs, sends IP packets through connection tracking; not those that allow-stateless "
-        "ACLs, multicast, neighbour discovery and localnet ports exempt.",
+        "On switches with stateful ACLs or load balancers, sends IP packets through connection tracking, and what is "
+        "of a balanced connection to its backend; not those that allow-stateless ACLs, multicast, neighbour discovery "
+        "and localnet ports exempt. Asks which backend a client had.",
     ),
     (
         "ls_in_acl",
         "The from-lport ACLs: each is one flow that notes its verdict. Replies, and errors about allowed connections, "
         "pass.",
     ),
-    ("ls_in_acl_after", "The from-lport ACLs with apply-after-lb, whose priorities are their own."),
+    ("ls_in_balance", "Chooses a backend for what is new and for a virtual address of a load balancer."),
+    (
+        "ls_in_hairpin",
+        "Remembers which backend a client got. Looks whether the packet is a hairpin: for its own sender, or a reply "
+        "to such a packet.",
+    ),
+    ("ls_in_hairpin_nat", "Translates the sources of hairpins, and the destinations of replies to them."),
+    (
+        "ls_in_acl_after",
+        "Sends hairpins back. For others, the from-lport ACLs with apply-after-lb, whose priorities are their own.",
+    ),
     (
         "ls_in_verdict",
         "Carries the verdict out: drops, rejects, has connections remembered as allowed or as blocked.",
@@ -79,14 +90,30 @@ EGRESS = declare(
 )
 
 STAGES = INGRESS + EGRESS
-ADMIT, GUARD, IN_TRACK, IN_ACL, IN_ACL_AFTER, IN_VERDICT, IN_MARK, IN_LIMIT, NEIGHBOUR, ANSWER, FORWARD, UNKNOWN = (
-    INGRESS
-)
+ADMIT, GUARD, IN_TRACK, IN_ACL, BALANCE, HAIRPIN, HAIRPIN_NAT, IN_ACL_AFTER, IN_VERDICT = INGRESS[:9]
+IN_MARK, IN_LIMIT, NEIGHBOUR, ANSWER, FORWARD, UNKNOWN = INGRESS[9:]
 CHECK, OUT_TRACK, OUT_ACL, OUT_MARK, OUT_LIMIT, DELIVER = EGRESS
 
 REFUSED = Register("refused", "reg0[0]", ADMIT, GUARD, "port security refuses the packet's sender")
 LEARNS = Register("learns", "reg0[1]", ADMIT, GUARD, "the input port learns addresses")
 KNOWN = Register("known", "reg0[2]", ADMIT, GUARD, "the forwarding database has the sender at this port already")
+AFFINE = Register("affine", "reg9[6]", IN_TRACK, HAIRPIN, "the client had a backend that it is to keep")
+SESSION = Register(
+    "session",
+    "xxreg1",
+    IN_TRACK,
+    HAIRPIN,
+    "that backend's address, in reg4 if it is of IPv4; from ls_in_balance on the virtual address, in reg5 if of IPv4",
+)
+SESSION_PORTS = Register(
+    "session_ports",
+    "reg8",
+    IN_TRACK,
+    HAIRPIN,
+    "bits 0..15: that backend's port; bits 16..31: that of the virtual address",
+)
+HAIRPINS = Register("hairpins", "reg0[9]", HAIRPIN, IN_ACL_AFTER, "the packet's backend is its own sender")
+RETURNS = Register("returns", "reg0[10]", HAIRPIN, IN_ACL_AFTER, "the packet is a reply to such a packet")
 ASKED = Register("asked", "reg0[7]", NEIGHBOUR, ANSWER, "the packet asks for a neighbour")
 OWN = Register("own", "reg0[8]", NEIGHBOUR, ANSWER, "who asks has the address itself")
 OWNER = Register("owner", "xreg4[0..47]", NEIGHBOUR, ANSWER, "Ethernet address of the neighbour; 0 if it is not known")
@@ -126,6 +153,7 @@ OUT_RULING = _ruling(OUT_ACL, DELIVER)
 REGISTERS = (
     *(REFUSED, LEARNS, KNOWN),
     *(IN_RULING.denied, IN_RULING.rejected, IN_RULING.labelled, IN_RULING.label),
+    *(AFFINE, SESSION, SESSION_PORTS, HAIRPINS, RETURNS),
     *(ASKED, OWN, OWNER, ASIDE),
     *(ANSWERED, SERVER_IP4, SERVER_MAC, SERVER_IP6),
     UNWANTED,

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ovine.engine import Emit, Reader, query, rule
 from ovine.model import nb
 from ovine.model.base import Uuid
+from ovine.northd.balancers import has_vip
 from ovine.northd.copp import limit
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, one_of, quoted
@@ -75,12 +76,12 @@ def own_addresses(q: Reader, router: Uuid, version: int) -> Own:
 
 @query
 def takes_replies(q: Reader, router: Uuid, address: str) -> bool:
-    """Whether packets for this address may be for a translation, or may be replies to one."""
+    """Whether packets for this address may be for a translation or a load balancer, or may be replies to one."""
     row = q.row(nb.LogicalRouter, router)
     forced = (row.options.get("dnat_force_snat_ip", ""), row.options.get("lb_force_snat_ip", ""))
     if any(address in words.replace(",", " ").split() for words in forced) or forced[1] == "router_ip":
         return True
-    return address in taken_addresses(q, router)
+    return address in taken_addresses(q, router) or has_vip(q, router, address)
 
 
 @rule(over=ROUTER_ROWS, writes=(FLOWS,))

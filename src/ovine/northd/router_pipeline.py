@@ -30,9 +30,17 @@ INGRESS = declare(
         "Drops impossible sources; sends errors for expired and for too large packets.",
     ),
     ("lr_in_unsnat", "Gives replies to translated sources their destination back."),
-    ("lr_in_track", "Sends packets through connection tracking where symmetric replies or load balancers need that."),
-    ("lr_in_dnat", "Translates destinations."),
-    ("lr_in_remember", "Remembers with a connection where its first packet came from, for symmetric replies."),
+    (
+        "lr_in_track",
+        "Sends packets through connection tracking where symmetric replies or load balancers need that. Asks which "
+        "backend a client had.",
+    ),
+    ("lr_in_dnat", "Translates destinations: to backends of load balancers, and for NAT."),
+    (
+        "lr_in_remember",
+        "Remembers with a connection where its first packet came from, for symmetric replies, and which backend a "
+        "client got.",
+    ),
     (
         "lr_in_prepare",
         "Turns router solicitations into advertisements. Says which route table is to be used.",
@@ -77,6 +85,13 @@ ROUTE, ECMP, POLICY, OUTPORT, RESOLVE, MTU, TOO_BIG, REDIRECT, REQUEST = INGRESS
 OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP, OUT_DELIVER = EGRESS
 
 PORT_MAC = Register("port_mac", "xreg0[0..47]", ADMIT, PREPARE, "Ethernet address of the input port")
+AFFINE = Register("affine", "reg9[4]", TRACK, REMEMBER, "the client had a backend that it is to keep")
+SESSION = Register(
+    "session", "xxreg1", TRACK, REMEMBER, "that backend's address, in reg4 if of IPv4; then an IPv6 virtual address"
+)
+SESSION_PORT = Register("session_port", "reg8[0..15]", TRACK, REMEMBER, "that backend's port")
+VIP4 = Register("vip4", "reg2", DNAT, REMEMBER, "the IPv4 virtual address that a packet was for")
+VIP_PORT = Register("vip_port", "reg8[16..31]", DNAT, REMEMBER, "its port")
 LARGER = Register("larger", "reg9[0]", ADMIT, INPUT, "the packet is larger than the gateway_mtu of its input port")
 LOOPED = Register("looped", "reg9[1]", ADMIT, TOO_BIG, "the router itself sent the packet into this pipeline")
 LEARNS = Register("learns", "reg9[2]", LOOKUP, LEARN, "the sender is to be learned, if it is not known")
@@ -99,6 +114,7 @@ TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger
 
 _COMMON = (
     *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE, DIRECT),
+    *(AFFINE, SESSION, SESSION_PORT, VIP4, VIP_PORT),
     *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE),
 )
 FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4), (*_COMMON, NEXT_HOP6, OWN6))

@@ -56,7 +56,8 @@ def check(case: Case) -> None:
     assert sorted(found) == sorted(line for line in case.expected if line not in chosen)
     for row in engine.rows(FLOWS).values():
         parse_match(row.match)
-        parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
+        if "^" not in row.actions:  # else it can be read when its variables have values
+            parse_actions(row.actions, row.pipeline)  # type: ignore[arg-type]
     assert engine.audit() == []
 
 

@@ -299,9 +299,8 @@ def test_a_host_may_learn_only_where_a_port_learns(northbound: Northbound) -> No
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
-        "router_load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
+        "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "multicast_relay": {"options": StrMap({"mcast_relay": "true"})},
-        "load_balancer": {"load_balancer_group": (row_uuid("lb"),)},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
         "virtual_port": {"type": "virtual"},

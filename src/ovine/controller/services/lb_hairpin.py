@@ -19,9 +19,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from ovine.controller import tables as t
+from ovine.controller.environment import template
 from ovine.controller.flows import FLOWS, flow
 from ovine.controller.local import LOCAL_DATAPATHS
 from ovine.engine import Emit, Reader, rule
+from ovine.language import SyntaxProblem, expand_templates
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Ct, Entry, Learn, LearnLoad, LearnMatch, Nat, SetField
@@ -30,6 +32,8 @@ _NUMBERS: Final = {"tcp": 6, "udp": 17, "sctp": 132}
 _NATTED: Entry = ("ct_mark", 2, 2)
 _HIT: Final = SetField(t.FLAGS, 1 << t.LOOKUP_LB_HAIRPIN, 1 << t.LOOKUP_LB_HAIRPIN)
 _PLAIN, _CHOSEN = 100, 200
+_INVALID, _TRACKED = 0x10, 0x20
+"""Of ct_state. Only what is known to be valid may be asked where it was going at first (ovs-fields(7), ct_nw_dst)."""
 
 
 Address = IPv4Address | IPv6Address
@@ -60,7 +64,7 @@ def hairpins(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     local = _local(q, row)
     if not local:
         return
-    for vip_text, backends in sorted(row.vips.items()):
+    for vip_text, backends in sorted(_filled(q, row).items()):
         vip = parse_end(vip_text)
         protocol = (row.protocol or "tcp") if vip.port is not None else None
         source = _source(row, vip)
@@ -69,6 +73,26 @@ def hairpins(q: Reader, uuid: Uuid) -> Iterator[Emit]:
         for backend in backends.split(","):
             if backend.strip():
                 yield from _hairpins(row, vip, parse_end(backend), protocol, source, local)
+
+
+def _filled(q: Reader, row: sb.LoadBalancer) -> dict[str, str]:
+    """Its addresses with this chassis's values in place of variables; those that lack a value are left out."""
+    filled = {}
+    for vip, backends in row.vips.items():
+        found = expanded(q, vip), expanded(q, backends)
+        if found[0] is not None and found[1] is not None:
+            filled[found[0]] = found[1]
+    return filled
+
+
+def expanded(q: Reader, text: str) -> str | None:
+    """The text with its template variables replaced; None if this chassis has no value for one of them."""
+    if "^" not in text:
+        return text
+    try:
+        return expand_templates(text, lambda name: template(q, name))
+    except SyntaxProblem:
+        return None
 
 
 def _local(q: Reader, row: sb.LoadBalancer) -> tuple[int, ...]:
@@ -101,7 +125,7 @@ def _original(row: sb.LoadBalancer, vip: End, protocol: str | None) -> tuple[Ent
         if number is None or vip.port is None:
             return place
         return (*place, ("nw_proto", number, None), ("reg2", vip.port, 0xFFFF))
-    tracked: Entry = ("ct_state", 0x20, 0x20)
+    tracked: Entry = ("ct_state", _TRACKED, _TRACKED | _INVALID)
     place = (tracked, ("ct_nw_dst" if vip.ip.version == 4 else "ct_ipv6_dst", int(vip.ip), None))
     if number is None or vip.port is None:
         return place
