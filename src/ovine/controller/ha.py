@@ -1,9 +1,11 @@
 """Which chassis of a group is the active one: HA_Chassis_Group rows, judged by the BFD state of our own tunnels.
 
 Terms. The *members* of a group are in order of preference: by priority, and among equals by name, backwards, as other
-controllers have it. A chassis is *live* if BFD on a tunnel to it is up. The *active* member, as this host sees it, is
-the first one that is live or is this host. Each host judges for itself; with BFD on all tunnels between members they
-agree as soon as the tunnels have noticed. A member without any live tunnel takes itself for cut off and is not active.
+controllers have it. A chassis is *live* if BFD on a tunnel to it is up, or has not said anything yet: the column is
+ephemeral, and empty for a moment when the host's database server has started anew; to change the gateway for want of
+news would cut traffic off. The *active* member, as this host sees it, is the first one that is live or is this host.
+Each host judges for itself; with BFD on all tunnels between members they agree as soon as the tunnels have noticed. A
+member without any live tunnel takes itself for cut off and is not active.
 
 Tests: tests/unit/controller/test_controller_ha.py, tests/cases/controller/redirect.txt, tests/lab/test_lab_gateways.py.
 """
@@ -41,9 +43,14 @@ def liveness(q: Reader, name: str) -> Iterator[Emit]:
     for port in q.find(PORTS_TO_CHASSIS, name):
         for interface in q.row(vs.Port, port).interfaces if port in members else ():
             row = q.get(vs.Interface, interface)
-            if row is not None and row.bfd_status.get("state") == "up":
+            if row is not None and (row.bfd_status.get("state") == "up" or _silent(row)):
                 yield LIVE(name, True)
                 return
+
+
+def _silent(row: vs.Interface) -> bool:
+    """Whether BFD is on and its state is not known."""
+    return row.bfd.get("enable") == "true" and not row.bfd_status
 
 
 @query

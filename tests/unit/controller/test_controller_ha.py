@@ -5,7 +5,7 @@ from __future__ import annotations
 from ovine.controller.bfd import BFD
 from ovine.controller.ha import LIVE
 from ovine.controller.local import CLAIMS
-from ovine.model import sb
+from ovine.model import sb, vs
 from ovine.model.base import StrMap
 from support.controller_world import World, uuid_of
 
@@ -42,6 +42,18 @@ def test_who_sees_nobody_is_not_active_however_preferred() -> None:
     assert not is_active(world)
     world.bfd("hv2", "up")
     assert is_active(world)
+
+
+def test_a_tunnel_whose_bfd_state_is_not_known_counts_as_live() -> None:
+    world = cloud()
+    world.ha_group("gw", hv1=30, hv2=20)
+    world.bfd("hv2", "up")
+    assert is_active(world)
+    interface = uuid_of("interface", "ovn-hv2-0")
+    world.change(vs.Interface, interface, bfd=StrMap({"enable": "true"}), bfd_status=StrMap())
+    assert is_active(world)
+    world.bfd("hv2", "down")
+    assert not is_active(world)
 
 
 def test_the_only_member_is_active_whatever_it_sees() -> None:
