@@ -10,6 +10,7 @@ MESSAGES6 = {1: "solicit", 2: "advertise", 3: "request", 4: "confirm", 7: "reply
     6: "rebind",
     11: "information-request",
 }
+TAG_KINDS = {"vlan": 0x8100, "service": 0x88A8}
 TCP_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
 SCTP_CHUNKS = {1: "init", 2: "init-ack", 6: "abort"}
 BFD_PORT = 3784

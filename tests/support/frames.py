@@ -2,6 +2,7 @@
 
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>7001
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff vlan 101 arp request 02:00:00:00:00:01/10.0.0.1>00:00:00:00:00:00/10.0.0.2
+    02:00:00:00:00:01>ff:ff:ff:ff:ff:ff service 101 ip 10.0.0.1>10.0.0.2 udp 7000>7001
     02:00:00:00:00:01>33:33:ff:00:00:02 ip6 fd00::1>ff02::1:ff00:2 ns fd00::2
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff ip 0.0.0.0>255.255.255.255 udp 68>67 dhcp discover
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>53 dns a vm1.ovine.test
@@ -18,8 +19,8 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 first udp 7000>7001
     02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 last udp 7000>7001
 
-TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and nothing has data. `ttl` is the hop limit in IPv6,
-and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `dscp` is said if it is not 0. `size`
+`service` is a provider's VLAN tag (IEEE 802.1ad). TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and
+nothing has data. `ttl` is the hop limit in IPv6, and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `dscp` is said if it is not 0. `size`
 counts the bytes of an IP packet from its first header on, and is said of large ones that are no ICMP errors. What an
 error is `about` may be written without `ip A>B`: then it went the other way. `first` and `last` are the two fragments
 of a datagram.
@@ -43,6 +44,7 @@ from support.frame_words import (
     MESSAGES4,
     MESSAGES6,
     SCTP_CHUNKS,
+    TAG_KINDS,
     TCP_FLAGS,
     ip_bytes,
     mac_bytes,
@@ -68,7 +70,8 @@ def build(text: str) -> bytes:
     words = text.split()
     source, _, destination = words.pop(0).partition(">")
     tags = []
-    if words[0] == "vlan":
+    outer = TAG_KINDS.get(words[0])
+    if outer is not None:
         tags = [VLANtag8021Q(id=int(words[1]))]
         words = words[2:]
     kind = words.pop(0)
@@ -77,7 +80,7 @@ def build(text: str) -> bytes:
     if tags:
         tags[0].type = kind_number
         frame.vlan_tags = tags
-        header = frame.dst + frame.src + struct.pack("!HHH", 0x8100, tags[0].id, kind_number)
+        header = frame.dst + frame.src + struct.pack("!HHH", outer, tags[0].id, kind_number)
         return header + payload
     return bytes(frame)
 

@@ -12,6 +12,7 @@ from support.frame_words import (
     MESSAGES4,
     MESSAGES6,
     SCTP_CHUNKS,
+    TAG_KINDS,
     TCP_FLAGS,
     USUAL_LIMITS,
     ip_text,
@@ -24,8 +25,9 @@ def describe(frame: bytes) -> str:
     """A frame's description."""
     words = [f"{mac_text(frame[6:12])}>{mac_text(frame[:6])}"]
     kind, payload = struct.unpack("!H", frame[12:14])[0], frame[14:]
-    if kind == 0x8100:
-        words.append(f"vlan {struct.unpack('!H', payload[:2])[0] & 0xFFF}")
+    tag = next((word for word, number in TAG_KINDS.items() if number == kind), None)
+    if tag is not None:
+        words.append(f"{tag} {struct.unpack('!H', payload[:2])[0] & 0xFFF}")
         kind, payload = struct.unpack("!H", payload[2:4])[0], payload[4:]
     describer = {0x0806: _say_arp, 0x0800: _say_ip, 0x86DD: _say_ip6}.get(kind)
     words.append(describer(payload) if describer else f"type 0x{kind:04x}")

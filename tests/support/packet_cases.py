@@ -36,6 +36,7 @@ import secrets
 import select
 import shlex
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,11 @@ QUIET = 0.1
 SILENCE = 0.2
 """Seconds in which nothing at all may arrive."""
 PACKET_OUTGOING = 4
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+AUXDATA = struct.Struct("=IIIHHHH")
+"""What packet(7) says beside a frame: its status, two lengths and two places, a VLAN tag and the tag's protocol."""
+VLAN_VALID = 1 << 4
 SILENT = {"ipv6/conf/all/disable_ipv6": "1"}
 """Keeps a namespace's kernel from taking part; what it said before that is `CHATTER`."""
 UNASKED = re.compile(
@@ -130,7 +136,8 @@ class Runner:
     ports: dict[str, Port] = field(default_factory=dict)
     outsiders: dict[str, str] = field(default_factory=dict)
     """Machines outside, and their namespaces."""
-    host_settings: list[tuple[str, str]] = field(default_factory=list)
+    host_settings: list[tuple[str, str, str]] = field(default_factory=list)
+    """Hosts, keys, and what they had before, "" for nothing."""
     settled: bool = False
 
     def run(self) -> None:
@@ -156,7 +163,7 @@ class Runner:
     def _plug(self, plug: Plug) -> None:
         instance = self.lab.plug(plug.name, host=plug.host, port_id=plug.name, mac=plug.mac)
         netns.set_sysctl(instance.netns, SILENT)
-        opened = netns.packet_socket(instance.netns, instance.interface)
+        opened = _opened(instance.netns, instance.interface)
         self.ports[plug.name] = Port(plug.name, opened, None if plug.kind else instance)
 
     def do_outside(self, step: Step) -> None:
@@ -167,15 +174,16 @@ class Runner:
         endpoint = self.lab.outside(f"{name}-{secrets.token_hex(3)}", "192.0.2.9/24", vlan=vlan)
         self.outsiders[name] = endpoint.netns
         netns.set_sysctl(endpoint.netns, SILENT)
-        self.ports[name] = Port(name, netns.packet_socket(endpoint.netns, endpoint.interface))
+        self.ports[name] = Port(name, _opened(endpoint.netns, endpoint.interface))
         if words:
             self.network.name(name, words[0], words[1:])
 
     def do_host(self, step: Step) -> None:
         _, host, pair = step.words
         key, _, value = pair.partition("=")
+        before = self.lab.vsctl(host, "--if-exists", "get", "Open_vSwitch", ".", f"external_ids:{key}").strip()
         self.lab.vsctl(host, "set", "Open_vSwitch", ".", f'external_ids:{key}="{value}"')
-        self.host_settings.append((host, key))
+        self.host_settings.append((host, key, before))
         self.settled = False
 
     # --- the packets
@@ -298,9 +306,9 @@ class Runner:
         ready, _, _ = select.select(list(by_socket), [], [], patience)
         seen = []
         for opened in ready:
-            frame, address = opened.recvfrom(65536)
+            frame, outgoing = _taken(opened)
             text = describe(frame)
-            if address[2] != PACKET_OUTGOING:
+            if not outgoing:
                 seen.append((by_socket[opened].name, text))
         return seen
 
@@ -324,8 +332,10 @@ class Runner:
         for namespace in self.outsiders.values():
             netns.remove(namespace)
         self.network.clean()
-        for host, key in self.host_settings:
+        for host, key, before in reversed(self.host_settings):
             self.lab.vsctl(host, "remove", "Open_vSwitch", ".", "external_ids", key)
+            if before:
+                self.lab.vsctl(host, "set", "Open_vSwitch", ".", f"external_ids:{key}={before}")
         self._forget()
 
     def _forget(self) -> None:
@@ -338,6 +348,23 @@ class Runner:
                 control.call(switch, "fdb/flush", "br-ex")
         if self.outsiders:
             run(["ip", "-n", spec.fabric_netns, "link", "set", "provider", "type", "bridge", "fdb_flush"])
+
+
+def _opened(namespace: str, interface: str) -> socket.socket:
+    """A socket that says of each frame whether it had a VLAN tag."""
+    made = netns.packet_socket(namespace, interface)
+    made.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    return made
+
+
+def _taken(opened: socket.socket) -> tuple[bytes, bool]:
+    """The next frame, and whether it is one that was sent. The kernel puts VLAN tags aside; here they are back."""
+    frame, said, _, address = opened.recvmsg(65536, socket.CMSG_SPACE(AUXDATA.size))
+    for _, _, raw in said:
+        status, *_, tag, kind = AUXDATA.unpack(raw[: AUXDATA.size])
+        if status & VLAN_VALID:
+            frame = frame[:12] + struct.pack("!HH", kind, tag) + frame[12:]
+    return frame, address[2] == PACKET_OUTGOING
 
 
 def _in_turn(text: str, turn: int) -> str:

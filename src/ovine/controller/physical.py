@@ -65,8 +65,15 @@ PROVIDER_TYPES: Final = frozenset({"localnet", "l2gateway"})
 """Port types behind a patch port to a provider bridge."""
 
 
+TAG_KINDS = {"802.11q": 0x8100, "802.1q": 0x8100, "802.11ad": 0x88A8, "802.1ad": 0x88A8}
+"""options:ethtype, as ovn-nb(5) has it, and as the standards are really called."""
+
+
 class Place(NamedTuple):
-    """A port on this host: its key in its datapath, and how packets get to it. `tag` is the VLAN of a provider's."""
+    """A port on this host: its key in its datapath, and how packets get to it.
+
+    `tag` is the VLAN of a provider's, `tag_kind` the EtherType of its tags.
+    """
 
     datapath: Uuid
     datapath_key: int
@@ -75,6 +82,7 @@ class Place(NamedTuple):
     kind: str
     ofport: int
     tag: int | None = None
+    tag_kind: int = 0x8100
 
 
 @query
@@ -88,7 +96,8 @@ def place(q: Reader, uuid: Uuid) -> Place | None:
     if datapath_key is None or number is None:
         return None
     tag = port.tag if port.type in PROVIDER_TYPES else None
-    return Place(port.datapath, datapath_key, port.tunnel_key, port.logical_port, port.type, number, tag or None)
+    kind = TAG_KINDS.get(port.options.get("ethtype", ""), 0x8100)
+    return Place(port.datapath, datapath_key, port.tunnel_key, port.logical_port, port.type, number, tag or None, kind)
 
 
 @query
@@ -198,7 +207,7 @@ def departure(here: Place) -> tuple[Action, ...]:
     """How packets leave by an OpenFlow port; they are as before afterwards."""
     if here.tag is None:
         return (Output(here.ofport),)
-    return PushVlan(0x8100), SetField("vlan_vid", 0x1000 | here.tag), Output(here.ofport), PopVlan()
+    return PushVlan(here.tag_kind), SetField("vlan_vid", 0x1000 | here.tag), Output(here.ofport), PopVlan()
 
 
 def _elsewhere(q: Reader, uuid: Uuid, datapath: Uuid, datapath_key: int, key: int) -> Iterator[Emit]:
