@@ -20,10 +20,10 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip6 fd00::1>fd00::2 last udp 7000>7001
 
 `service` is a provider's VLAN tag (IEEE 802.1ad). TCP flags are letters of `FSRPA`; both sides count from `FIRST`, and
-nothing has data. `ttl` is the hop limit in IPv6, and is said if it is neither 64, which is what `build` takes, nor 255, nor DHCP's. `dscp` is said if it is not 0. `size`
-counts the bytes of an IP packet from its first header on, and is said of large ones that are no ICMP errors. What an
-error is `about` may be written without `ip A>B`: then it went the other way. `first` and `last` are the two fragments
-of a datagram.
+nothing has data. `ttl` is the hop limit in IPv6, and is said if it is neither 64, which is what `build` takes, nor 255,
+nor DHCP's. `dscp` is said if it is not 0. `size` counts the bytes of an IP packet from its first header on, and is said
+of large ones that are no ICMP errors. What an error is `about` may be written without `ip A>B`: then it went the other
+way. `first` and `last` are the two fragments of a datagram.
 
 `describe(build(text)) == text` for what `build` knows, but for what need not be said, the ports of a last fragment, and
 the numbers of BFD. What `build` does not make is described all the same: DHCP replies with their options in the order
