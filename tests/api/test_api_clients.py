@@ -194,6 +194,26 @@ def test_the_openstack_command_works_on_port_forwardings(cloud: Cloud, alice_cli
     alice("network delete shop")
 
 
+def test_the_openstack_command_works_on_trunks(alice_cli: Cli) -> None:
+    alice = alice_cli
+    alice("network create yard")
+    ports = {name: alice.json(f"port create --network yard {name}")["id"] for name in ("parent", "one", "two")}
+    alice("network trunk create --parent-port parent --subport port=one,segmentation-type=vlan,segmentation-id=7 train")
+    alice("network trunk set --name rail --description d "
+          "--subport port=two,segmentation-type=vlan,segmentation-id=8 train")  # fmt: skip
+    shown = alice.json("network trunk show rail")
+    assert (shown["port_id"], shown["description"], len(shown["sub_ports"])) == (ports["parent"], "d", 2)
+    assert {s["Port"] for s in alice.json("network subport list --trunk rail")} == {ports["one"], ports["two"]}
+    assert len(alice.json("port show parent")["trunk_details"]["sub_ports"]) == 2
+    status, _, err = alice.run("port delete one")
+    assert status == 1
+    assert "currently a subport" in err
+    alice("network trunk unset --subport one rail")
+    alice("network trunk delete rail")
+    alice("port delete parent one two")
+    alice("network delete yard")
+
+
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
     admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}

@@ -57,6 +57,7 @@ def port(
     groups: list[int],
     name: str = "",
     policy: int | None = None,
+    pairs: list[int] | None = None,
 ) -> cloud.Port:
     return cloud.Port(
         uuid=uuid(4, number),
@@ -69,6 +70,7 @@ def port(
         extra_dhcp_opts=Map(opts),
         device_id="i",
         dns_name=name,
+        allowed_address_pairs=tuple(sorted({f"10.{p}.0.{10 + p} fa:16:3e:00:00:0{p}" for p in pairs or ()})),
         qos_policy=None if policy is None else uuid(15, policy),
     )
 
@@ -166,6 +168,14 @@ def forwarding(number: int, of: int, to: int, protocol: str, ports: str) -> clou
     )
 
 
+def trunk(number: int, parent: int) -> cloud.Trunk:
+    return cloud.Trunk(uuid=uuid(19, number), port=uuid(4, parent))
+
+
+def subport(number: int, of: int, child: int) -> cloud.SubPort:
+    return cloud.SubPort(uuid=uuid(20, number), trunk=uuid(19, of), port=uuid(4, child), segmentation_id=number + 1)
+
+
 few = st.integers(0, 2)
 some = st.lists(few, max_size=2)
 cidrs = st.lists(st.sampled_from(["192.0.2.0/24", "fd00::/64"]), max_size=2)
@@ -199,6 +209,7 @@ changes = st.one_of(
         some,
         st.sampled_from(["", "a", "b"]),
         st.none() | few,
+        some,
     ),
     change(cloud.QoSBandwidthLimitRule, 16, limit, few, st.sampled_from(["ingress", "egress"]), st.integers(1, 2)),
     change(cloud.QoSDSCPMarkingRule, 17, mark, few, st.sampled_from([8, 26])),
@@ -226,6 +237,8 @@ changes = st.one_of(
         st.sampled_from(["80:80", "80:82"]),
     ),
     change(nb.NAT, 11, nat),
+    change(cloud.Trunk, 19, trunk, few),
+    change(cloud.SubPort, 20, subport, few, few),
     change(nb.GatewayChassis, 12, scheduled, few, few, st.integers(1, 3)),
     change(sb.Chassis, 13, chassis, yes, yes),
     change(sb.PortBinding, 14, binding, few, st.none() | few),

@@ -26,6 +26,7 @@ from ovine.api.draft import Draft
 from ovine.api.errors import PolicyNotAuthorized, PortForwardingNotFound
 from ovine.api.resources import UNSET, Resource
 from ovine.api.security_errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
+from ovine.api.trunk_errors import TrunkNotFound
 from ovine.model.base import Row
 from ovine.model.cloud import (
     AddressGroup,
@@ -40,6 +41,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    Trunk,
 )
 from ovine.ovsdb import Replica
 
@@ -147,6 +149,13 @@ RULES: dict[str, str] = {
     "get_floatingip_port_forwarding": _READER,
     "update_floatingip_port_forwarding": _MEMBER,
     "delete_floatingip_port_forwarding": _MEMBER,
+    "create_trunk": _MEMBER,
+    "get_trunk": _READER,
+    "update_trunk": _MEMBER,
+    "delete_trunk": _MEMBER,
+    "add_subports": _MEMBER,
+    "remove_subports": _MEMBER,
+    "get_subports": _READER,
     "create_policy": _ADMIN,
     "get_policy": f"{_READER} or rule:shared",
     "update_policy": _ADMIN,
@@ -178,6 +187,7 @@ _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "address_group": (AddressGroupNotFound, "address_group_id"),
     "router": (RouterNotFound, "router_id"),
     "floatingip": (FloatingIPNotFound, "floatingip_id"),
+    "trunk": (TrunkNotFound, "trunk_id"),
     "port_forwarding": (PortForwardingNotFound, "id"),
     "policy": (qos_exc.QosPolicyNotFound, "policy_id"),
     "bandwidth_limit_rule": (qos_exc.QosRuleNotFound, "rule_id"),
@@ -308,7 +318,7 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
     if isinstance(row, QoSBandwidthLimitRule | QoSDSCPMarkingRule):
         policy = reader.get(QoSPolicy, row.policy)
         return Target("", "", False, False) if policy is None else target_of(reader, policy)
-    if isinstance(row, SecurityGroup | AddressGroup | Router | FloatingIP):
+    if isinstance(row, SecurityGroup | AddressGroup | Router | FloatingIP | Trunk):
         return Target(row.project_id, row.project_id, False, False)
     raise TypeError(type(row))
 

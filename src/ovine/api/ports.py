@@ -14,7 +14,7 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, floating_ips, ipam, port_forwardings, qos_policies, router_ports, security_groups
+from ovine.api import binding, floating_ips, ipam, port_forwardings, qos_policies, router_ports, security_groups, trunks
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -126,6 +126,7 @@ def delete(draft: Draft, env: Env, judge: Judge, port: Port) -> None:
     judge.require("delete_port", target_of(draft, port))
     if is_metadata_port(port) or _is_service(draft, port):
         raise n_exc.ServicePortInUse(port_id=port.uuid, reason=f"has device owner {port.device_owner}")
+    trunks.check_no_trunk(draft, port)
     floating_ips.free_all_of(draft, port)
     port_forwardings.end_all_of(draft, port)
     draft.delete(port)

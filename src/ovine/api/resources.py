@@ -64,6 +64,8 @@ from neutron_lib.api.definitions import (
     subnet,
     subnet_external_network,
     subnet_service_types,
+    trunk,
+    trunk_details,
 )
 from neutron_lib.db import constants as db_constants
 
@@ -82,6 +84,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    Trunk,
 )
 
 UNSET = constants.ATTR_NOT_SPECIFIED
@@ -129,6 +132,8 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     fip_pf_description,
     fip_pf_port_range,
     expose_port_forwarding_in_fip,
+    trunk,
+    trunk_details,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -260,8 +265,20 @@ QOS_POLICY = replace(
 )
 BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_POLICY, "policy")
 DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
+TRUNK = _resource("trunk", Trunk, trunk.RESOURCE_ATTRIBUTE_MAP)
 PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floating_ip")
-_ALL = (NETWORK, SUBNET, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, ADDRESS_GROUP, ROUTER, FLOATING_IP, QOS_POLICY)
+_ALL = (
+    NETWORK,
+    SUBNET,
+    PORT,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    ADDRESS_GROUP,
+    ROUTER,
+    FLOATING_IP,
+    QOS_POLICY,
+    TRUNK,
+)
 _PARTS = (BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE, PORT_FORWARDING)
 RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}
 BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in _ALL}
@@ -269,6 +286,9 @@ PARTS: Mapping[tuple[str, str], Resource] = {
     (part.parent.collection, part.collection): part for part in _PARTS if part.parent is not None
 }
 """By the parent's collection and the word in URLs."""
+
+SOMETIMES = frozenset({"trunk_details"})
+"""Attributes that only some of a kind have: parents of trunks."""
 
 MAX_TAG = 255
 """The longest tag, in characters."""

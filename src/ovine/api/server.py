@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from ovine.api import address_groups, errors, qos_rules, router_actions, tags
+from ovine.api import address_groups, errors, qos_rules, router_actions, tags, trunks
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, QOS_POLICY, ROUTER, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, QOS_POLICY, ROUTER, TRUNK, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -141,6 +141,8 @@ class NetworkApi:
                 return await self._addresses(request, caller, resource, uuid, action)
             case [uuid, action] if resource is ROUTER and action in router_actions.NAMES:
                 return await self._router_action(request, caller, uuid, action)
+            case [uuid, action] if resource is TRUNK and action in (*trunks.ACTIONS, "get_subports"):
+                return await self._trunk_action(request, caller, uuid, action)
             case [_, word, *_] if resource is QOS_POLICY and word in qos_rules.REFUSED:
                 raise errors.bad_request(f"{word} are not offered: no host could keep what they promise")
             case [uuid, word, *rest] if (resource.collection, word) in PARTS:
@@ -219,6 +221,16 @@ class NetworkApi:
             return json_reply(200, await self._service.act_on_router(caller, uuid, action, body, if_match))
 
         return await _by_method(request, PUT=put)
+
+    async def _trunk_action(self, request: Request, caller: Caller, uuid: str, action: str) -> Response:
+        async def get() -> Response:
+            return json_reply(200, await self._service.subports(caller, uuid))
+
+        async def put() -> Response:
+            body, if_match = await self._body(request), request.headers.get("if-match")
+            return json_reply(200, await self._service.act_on_trunk(caller, uuid, action, body, if_match))
+
+        return await (_by_method(request, PUT=put) if action in trunks.ACTIONS else _by_method(request, GET=get))
 
     async def _tags(self, request: Request, caller: Caller, resource: Resource, uuid: str) -> Response:
         change = self._service.change_tags

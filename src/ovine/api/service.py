@@ -30,18 +30,19 @@ from ovine.api import (
     security_groups,
     subnets,
     tags,
+    trunks,
 )
 from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_error
 from ovine.api.policy import Judge, Policy, Target, not_found, target_of
-from ovine.api.resources import ROUTER, SECURITY_GROUP, Resource
+from ovine.api.resources import ROUTER, SECURITY_GROUP, TRUNK, Resource
 from ovine.api.store import Store
 from ovine.api.subresources import SubResources
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
-from ovine.model.cloud import AddressGroup, FloatingIP, Network, Port, Router, SecurityGroupRule
+from ovine.model.cloud import AddressGroup, FloatingIP, Network, Port, Router, SecurityGroupRule, Trunk
 from ovine.ovsdb import Replica
 
 Plan = Callable[[Draft, Judge, Any], None]
@@ -55,6 +56,7 @@ _MODULES: dict[str, ModuleType] = {
     "routers": routers,
     "floatingips": floating_ips,
     "policies": qos_policies,
+    "trunks": trunks,
 }
 _INDEXED: tuple[tuple[type[Row], str, str], ...] = (
     (Port, "device_id", "device_id"),
@@ -208,6 +210,23 @@ class Service:
         judge = self.judge(caller)
         await self._change(ROUTER, judge, uuid, if_match, change)
         return told if told is not None else {ROUTER.name: self._shown(ROUTER, judge, uuid)}
+
+    async def act_on_trunk(self, caller: Caller, uuid: str, name: str, body: Any, if_match: str | None) -> Any:
+        """The reply to `PUT /trunks/ID/ACTION`: the trunk, without its name around it."""
+        subports, act = trunks.parse(body), trunks.ACTIONS[name]
+
+        def change(draft: Draft, judge: Judge, row: Row) -> None:
+            judge.require(name, target_of(draft, row))
+            act(draft, judge, cast(Trunk, row), subports)
+
+        judge = self.judge(caller)
+        await self._change(TRUNK, judge, uuid, if_match, change)
+        return self._shown(TRUNK, judge, uuid)
+
+    async def subports(self, caller: Caller, uuid: str) -> Any:
+        """The reply to `GET /trunks/ID/get_subports`."""
+        await self._store.refresh()
+        return {"sub_ports": self._shown(TRUNK, self.judge(caller), uuid)["sub_ports"]}
 
     def rule_types(self, text: str) -> dict[str, Any]:
         """The reply to `GET /qos/rule-types?text`."""

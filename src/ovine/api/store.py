@@ -36,6 +36,8 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubPort,
+    Trunk,
 )
 from ovine.ovsdb import Client, Replica, TransactionError
 
@@ -75,6 +77,9 @@ class Store:
             (PortForwarding, "floating_ip"),
             (PortForwarding, "port"),
             (PortForwarding, "interface"),
+            (Trunk, "port"),
+            (SubPort, "port"),
+            (SubPort, "trunk"),
             (QoSPolicy, "project_id"),
             (QoSBandwidthLimitRule, "policy"),
             (QoSDSCPMarkingRule, "policy"),

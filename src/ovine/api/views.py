@@ -28,6 +28,8 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubPort,
+    Trunk,
 )
 from ovine.model.dns_names import assigned, domain_of
 from ovine.ovsdb import Replica
@@ -63,15 +65,26 @@ def view(replica: Replica, row: Row, domain: str = "") -> View:
         return dscp_marking_view(row)
     if isinstance(row, PortForwarding):
         return port_forwarding_view(replica, row)
+    if isinstance(row, Trunk):
+        return trunk_view(replica, row)
     raise TypeError(type(row))
 
 
-def _standard(row: Network | Subnet | Port | SecurityGroup | Router | QoSPolicy) -> View:
+def _standard(row: Network | Subnet | Port | SecurityGroup | Router | QoSPolicy | Trunk) -> View:
     return _unnamed(row) | {"name": row.name, "tags": list(row.tags)}
 
 
 def _unnamed(
-    row: Network | Subnet | Port | SecurityGroup | SecurityGroupRule | AddressGroup | Router | FloatingIP | QoSPolicy,
+    row: Network
+    | Subnet
+    | Port
+    | SecurityGroup
+    | SecurityGroupRule
+    | AddressGroup
+    | Router
+    | FloatingIP
+    | QoSPolicy
+    | Trunk,
 ) -> View:
     return {
         "id": row.uuid,
@@ -144,30 +157,34 @@ def positioned(values: list[str]) -> Map[int, str]:
 
 def port_view(replica: Replica, row: Port, domain: str) -> View:
     addresses, network = _fixed_ips(replica, row), replica.get(Network, row.network)
-    return _standard(row) | {
-        "network_id": row.network,
-        "admin_state_up": row.admin_state_up,
-        "mac_address": row.mac_address,
-        "fixed_ips": addresses,
-        "device_id": row.device_id,
-        "device_owner": row.device_owner,
-        "status": row.status,
-        "port_security_enabled": row.port_security_enabled,
-        "security_groups": list(row.security_groups),
-        "allowed_address_pairs": [pair_view(text) for text in row.allowed_address_pairs],
-        "extra_dhcp_opts": [_option(key, value) for key, value in sorted(row.extra_dhcp_opts.items())],
-        "binding:host_id": row.binding_host_id or row.active_host,
-        "binding:vnic_type": row.binding_vnic_type,
-        "binding:profile": orjson.loads(row.binding_profile),
-        "binding:vif_type": row.binding_vif_type,
-        "binding:vif_details": orjson.loads(row.binding_vif_details),
-        "ip_allocation": "immediate" if addresses else "none",
-        "dns_name": row.dns_name,
-        "dns_domain": row.dns_domain,
-        "qos_policy_id": row.qos_policy,
-        "qos_network_policy_id": network.qos_policy if network is not None else None,
-        "dns_assignment": _dns_assignment(replica, row, addresses, domain),
-    }
+    return (
+        _standard(row)
+        | _trunk_details(replica, row)
+        | {
+            "network_id": row.network,
+            "admin_state_up": row.admin_state_up,
+            "mac_address": row.mac_address,
+            "fixed_ips": addresses,
+            "device_id": row.device_id,
+            "device_owner": row.device_owner,
+            "status": row.status,
+            "port_security_enabled": row.port_security_enabled,
+            "security_groups": list(row.security_groups),
+            "allowed_address_pairs": [pair_view(text) for text in row.allowed_address_pairs],
+            "extra_dhcp_opts": [_option(key, value) for key, value in sorted(row.extra_dhcp_opts.items())],
+            "binding:host_id": row.binding_host_id or row.active_host,
+            "binding:vnic_type": row.binding_vnic_type,
+            "binding:profile": orjson.loads(row.binding_profile),
+            "binding:vif_type": row.binding_vif_type,
+            "binding:vif_details": orjson.loads(row.binding_vif_details),
+            "ip_allocation": "immediate" if addresses else "none",
+            "dns_name": row.dns_name,
+            "dns_domain": row.dns_domain,
+            "qos_policy_id": row.qos_policy,
+            "qos_network_policy_id": network.qos_policy if network is not None else None,
+            "dns_assignment": _dns_assignment(replica, row, addresses, domain),
+        }
+    )
 
 
 def _dns_assignment(replica: Replica, row: Port, addresses: list[View], domain: str) -> list[View]:
@@ -328,3 +345,33 @@ def _single(ports: str) -> int | None:
     """The port of a range of one."""
     first, _, last = ports.partition(":")
     return int(first) if first and first == last else None
+
+
+def trunk_view(replica: Replica, row: Trunk) -> View:
+    parent = replica.get(Port, row.port)
+    return _standard(row) | {
+        "admin_state_up": row.admin_state_up,
+        "port_id": row.port,
+        "status": "ACTIVE" if parent is not None and parent.status == "ACTIVE" else "DOWN",
+        "sub_ports": [_sub_port(found) for found in _sub_ports(replica, row)],
+    }
+
+
+def _sub_ports(replica: Replica, row: Trunk) -> list[SubPort]:
+    return sorted(replica.index(SubPort, "trunk").find(row.uuid), key=lambda found: found.segmentation_id)
+
+
+def _sub_port(row: SubPort) -> View:
+    return {"port_id": row.port, "segmentation_type": "vlan", "segmentation_id": row.segmentation_id}
+
+
+def _trunk_details(replica: Replica, row: Port) -> View:
+    """What only the parent of a trunk shows."""
+    trunk = next(iter(replica.index(Trunk, "port").find(row.uuid)), None)
+    if trunk is None:
+        return {}
+    found = []
+    for sub in _sub_ports(replica, trunk):
+        port = replica.get(Port, sub.port)
+        found.append(_sub_port(sub) | {"mac_address": port.mac_address if port is not None else None})
+    return {"trunk_details": {"trunk_id": trunk.uuid, "sub_ports": found}}

@@ -5,7 +5,8 @@ here is only what the database adds:
 
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
   a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
-  (`Security_Group`) or policy (`QoS_Policy`), the floating IP of a fixed one on an external network (`Floating_IP`).
+  (`Security_Group`) or policy (`QoS_Policy`), a VLAN tag of a trunk (`Sub_Port`), the floating IP of a fixed one on an
+  external network (`Floating_IP`).
 - What is bounded is counted: see `Quota_Usage`.
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
   allocations, a security group by its ports and rules, a router's ports by the router, and what a floating IP needs
@@ -264,6 +265,30 @@ class PortForwarding(Row, frozen=True, kw_only=True):
     gateway: Annotated[Uuid, Strong("Port")] = NO_UUID
 
 
+@table("Trunk", indexes=(("port",),))
+class Trunk(Row, frozen=True, kw_only=True):
+    """A port that carries those of others. A change of its subports changes its revision, too."""
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    port: Annotated[Uuid, Strong("Port"), IMMUTABLE] = NO_UUID
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("Sub_Port", indexes=(("port",), ("trunk", "segmentation_id")))
+class SubPort(Row, frozen=True, kw_only=True):
+    """A port whose packets go in and out of a trunk's port with a VLAN tag."""
+
+    trunk: Annotated[Uuid, Strong("Trunk"), IMMUTABLE] = NO_UUID
+    port: Annotated[Uuid, Strong("Port"), IMMUTABLE] = NO_UUID
+    segmentation_id: Annotated[int, Range(1, 4094), IMMUTABLE] = 1
+
+
 @table("QoS_Policy", indexes=(("project_id", "place"),))
 class QoSPolicy(Row, frozen=True, kw_only=True):
     """How the traffic of ports is marked and bounded. `place` is "default" for a project's default, else the uuid."""
@@ -315,4 +340,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.8.0", globals())
+DATABASE = database("Ovine_Cloud", "0.9.0", globals())

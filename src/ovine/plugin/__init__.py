@@ -137,6 +137,7 @@ NORTHBOUND = (
             "addresses",
             "port_security",
             "enabled",
+            "parent_name",
             "tag",
             "tag_request",
             "options",

@@ -1,5 +1,8 @@
 """A port is a logical switch port, named by its id; a network's metadata port is a `localport`, a router's a `router`.
 
+A subport of a trunk names its parent and has a tag. A port whose address others may use is `virtual`: it is where the
+one is that announces the address.
+
 The port that holds a floating IP's address has no row: the router answers for it.
 """
 
@@ -12,7 +15,7 @@ from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
 from ovine.plugin import addresses as columns
 from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
-from ovine.plugin.inputs import DISTRIBUTED, Address, addresses
+from ovine.plugin.inputs import DISTRIBUTED, Address, addresses, nested, virtual
 from ovine.plugin.nat import FLOATING_IPS_OF_PORT, FLOATING_PORTS
 from ovine.plugin.networks import MEMBERS, SWITCH_PORTS, switch_name
 from ovine.plugin.router_places import Place, lrp_name, place
@@ -36,13 +39,18 @@ def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     distributed = port.device_owner == DISTRIBUTED
     secure = port.port_security_enabled and not port.device_owner.startswith("network:")
     options = {"requested-chassis": port.binding_host_id} if port.binding_host_id else {}
+    inside, taken = nested(q, key), virtual(q, key)
+    if taken is not None:
+        options |= {"virtual-ip": taken.ip, "virtual-parents": ",".join(taken.parents)}
     served = {version: options_of_port(q, key, version) for version in (4, 6)}
     yield MEMBERS(ref(SWITCH_PORTS, key), port.network)
     yield SWITCH_PORTS(
         key,
         nb.LogicalSwitchPort(
             name=key,
-            type="localport" if distributed else "",
+            type="localport" if distributed else "virtual" if taken is not None else "",
+            parent_name=inside.parent if inside is not None else None,
+            tag=inside.tag if inside is not None else None,
             addresses=columns.addresses(port.mac_address, ips, pairs, secure=secure or distributed),
             port_security=columns.port_security(port.mac_address, ips, pairs, secure=secure),
             enabled=port.admin_state_up,

@@ -13,7 +13,7 @@ from ovine.api.config import Config
 from ovine.api.context import Caller
 from ovine.api.errors import fault
 from ovine.api.policy import RULES
-from ovine.api.resources import NETWORK, NOT_OFFERED, PORT, RESOURCES, UNSET
+from ovine.api.resources import NETWORK, NOT_OFFERED, PORT, RESOURCES, SOMETIMES, UNSET
 from ovine.api.views import view
 from ovine.model import cloud
 from ovine.ovsdb import Replica
@@ -45,7 +45,7 @@ def test_views_show_just_the_attributes_of_the_maps() -> None:
         row = cloud.Subnet(cidr="10.0.0.0/24") if resource.row is cloud.Subnet else resource.row()
         shown = view(replica, row)
         visible = {name for name, spec in resource.attributes.items() if spec["is_visible"]}
-        assert {name for name in shown if name in visible} == visible
+        assert {name for name in shown if name in visible} == visible - SOMETIMES
         assert {name for name in shown if name not in visible} <= {"shared"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ovine.engine import Engine
@@ -193,3 +194,42 @@ def test_a_description_changes_nothing_and_runs_nothing(engine: Engine) -> None:
     engine.feed(cloud.Port, PORT, port(description="seen by nobody below"))
     engine.run()
     assert engine.log == []
+
+
+def test_a_subport_names_its_parent_and_has_a_tag(engine: Engine) -> None:
+    child, trunk, sub = Uuid(PORT[:-1] + "9"), Uuid(NET[:-1] + "8"), Uuid(NET[:-1] + "9")
+    engine.feed(cloud.Port, child, cloud.Port(uuid=child, network=NET, mac_address="fa:16:3e:00:00:09"))
+    engine.feed(cloud.Trunk, trunk, cloud.Trunk(uuid=trunk, port=PORT))
+    engine.feed(cloud.SubPort, sub, cloud.SubPort(uuid=sub, trunk=trunk, port=child, segmentation_id=77))
+    engine.run()
+    rows = engine.rows(SWITCH_PORTS)
+    assert (rows[child].parent_name, rows[child].tag) == (PORT, 77)
+    assert (rows[PORT].parent_name, rows[PORT].tag) == (None, None)
+    engine.feed(cloud.SubPort, sub, None)
+    engine.run()
+    assert (engine.rows(SWITCH_PORTS)[child].parent_name, engine.rows(SWITCH_PORTS)[child].tag) == (None, None)
+
+
+def test_a_port_whose_address_others_may_use_is_virtual(engine: Engine) -> None:
+    def other(number: int, *pairs: str, network: Uuid = NET) -> Uuid:
+        key = Uuid(f"{PORT[:-1]}{number}")
+        mac = f"fa:16:3e:00:00:0{number}"
+        row = cloud.Port(uuid=key, network=network, mac_address=mac, allowed_address_pairs=pairs)
+        engine.feed(cloud.Port, key, row)
+        return key
+
+    other(7, "10.1.0.0/24 fa:16:3e:00:00:07")
+    other(8, "10.1.0.11 fa:16:3e:00:00:08", network=Uuid(NET[:-1] + "2"))
+    engine.run()
+    assert engine.rows(SWITCH_PORTS)[PORT].type == ""
+    first, second = other(5, "10.1.0.11 fa:16:3e:00:00:05"), other(6, "10.1.0.11 fa:16:3e:00:00:06")
+    engine.run()
+    row = engine.rows(SWITCH_PORTS)[PORT]
+    assert (row.type, row.options) == (
+        "virtual",
+        {"virtual-ip": "10.1.0.11", "virtual-parents": f"{first},{second}"},
+    )
+    engine.feed(cloud.Port, PORT, msgspec.structs.replace(port(), binding_host_id="hv1"))
+    engine.run()
+    row = engine.rows(SWITCH_PORTS)[PORT]
+    assert (row.type, row.options) == ("", {"requested-chassis": "hv1"})
