@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-JOBS ?= 2
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help root demo test unit check format install clean
@@ -19,7 +19,8 @@ demo: root $(STAMPS)/lab ## Bring up three hosts and show what works (root).
 root:
 	@tools/need-root "make demo" "network namespaces and Open vSwitch"
 
-# Tests of one file share their labs, so a file's tests stay in one process.
+# Tests of one file or class share their labs, so they stay in one process. Many wait for packets: three keep two
+# cores busy.
 test: $(STAMPS)/dev ## Run all tests; those that send packets need root.
 	@tools/need-root --note "make test" "the tests that send packets; they are skipped"
 	$(BIN)/pytest -n $(JOBS) --dist loadscope tests

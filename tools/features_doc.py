@@ -101,8 +101,8 @@ def results(files: Iterable[Path]) -> dict[tuple[str, str], str]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Case and combination of COMBINATION-CASE; names of cases have no dashes."""
-    combination, _, name = text.rpartition("-")
+    """Case and combination of CASE-COMBINATION; names of cases have no dashes."""
+    name, _, combination = text.partition("-")
     return name, combination
 
 

@@ -1,6 +1,7 @@
 """The packet cases in every combination of our daemons and Debian's, and with both kinds of host in one cloud.
 
-tests/cases/packets/ holds the cases; `support.packet_cases` says how they are written.
+tests/cases/packets/ holds the cases; `support.packet_cases` says how they are written. Each combination is a class of its
+own, with a lab of its own, so that they can run beside each other.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ COMBINATIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=COMBINATIONS)
+@pytest.fixture(scope="class")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if reason := why_not(c_daemons=True):
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
@@ -35,10 +36,47 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield made
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_packets(lab: Lab, case: Case) -> None:
-    with running(lab, case):
-        check(lab)
+class Packets:
+    """All cases in one lab."""
+
+    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+    def test_packets(self, lab: Lab, case: Case) -> None:
+        with running(lab, case):
+            check(lab)
+
+
+def combination(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("lab", [name], indirect=True, scope="class")
+
+
+@combination("ours")
+class TestOurs(Packets):
+    """Our northd and controllers."""
+
+
+@combination("our-northd")
+class TestOurNorthd(Packets):
+    """Our northd, Debian's controllers."""
+
+
+@combination("our-controllers")
+class TestOurControllers(Packets):
+    """Debian's northd, our controllers."""
+
+
+@combination("theirs")
+class TestTheirs(Packets):
+    """Debian's northd and controllers: what the cases are measured by."""
+
+
+@combination("mixed")
+class TestMixed(Packets):
+    """Our northd; hosts of both kinds in one cloud."""
+
+
+@combination("mixed-under-c")
+class TestMixedUnderC(Packets):
+    """Debian's northd; hosts of both kinds in one cloud."""
 
 
 def check(lab: Lab) -> None:

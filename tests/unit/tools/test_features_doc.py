@@ -10,9 +10,9 @@ import pytest
 
 TOP = Path(__file__).parents[3]
 RESULTS = """<testsuites><testsuite>
-<testcase name="test_packets[ours-nat_snat]"/>
-<testcase name="test_packets[our-northd-nat_snat]"><failure message="no"/></testcase>
-<testcase name="test_packets[mixed-under-c-nat_snat]"><skipped/></testcase>
+<testcase name="test_packets[nat_snat-ours]"/>
+<testcase name="test_packets[nat_snat-our-northd]"><failure message="no"/></testcase>
+<testcase name="test_packets[nat_snat-mixed-under-c]"><skipped/></testcase>
 <testcase name="test_other"/>
 </testsuite></testsuites>"""
 
