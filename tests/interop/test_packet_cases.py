@@ -1,7 +1,7 @@
 """The packet cases in every combination of our daemons and Debian's, and with both kinds of host in one cloud.
 
-tests/cases/packets/ holds the cases; `support.packet_cases` says how they are written. Each combination is a class of its
-own, with a lab of its own, so that they can run beside each other.
+tests/cases/packets/ holds the cases; `support.packet_cases` says how they are written. Each combination is a class with
+a lab of its own, so that they can run beside each other.
 """
 
 from __future__ import annotations
