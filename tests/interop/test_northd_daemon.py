@@ -148,19 +148,21 @@ async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed
 
 def test_what_is_not_compiled_is_said_once_for_each_kind_and_listed_in_full(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
-    for router in ("r1", "r2"):
-        bed.nbctl("lr-add", router, "--", "set", "logical_router", router, "options:mcast_relay=true")
+    bed.nbctl("lr-add", "r1")
+    for n in ("1", "2"):
+        bed.nbctl("lrp-add", "r1", f"rp{n}", f"02:00:00:00:00:0{n}", f"10.0.{n}.1/24")
+        bed.nbctl("set", "logical_router_port", f"rp{n}", "options:prefix_delegation=true")
     bed.nbctl("lsp-add", "s1", "v1", "--", "lsp-set-type", "v1", "vtep")
     bed.sync()
     failures = daemon.failures()
     assert sorted((f["rule"], f["error"].partition(":")[0]) for f in failures) == [
-        ("northd.gaps.multicast_relay", "NotCompiled"),
-        ("northd.gaps.multicast_relay", "NotCompiled"),
         ("northd.gaps.port_type", "NotCompiled"),
+        ("northd.gaps.prefix_delegation", "NotCompiled"),
+        ("northd.gaps.prefix_delegation", "NotCompiled"),
     ]
-    assert "it stays on its switch" in next(f["error"] for f in failures if "relay" in f["rule"])
+    assert "prefixes are not asked for" in next(f["error"] for f in failures if "prefix" in f["rule"])
     assert len(re.findall(r"WARN.*port_type", daemon.messages())) == 1
-    assert len(re.findall(r"WARN.*multicast_relay", daemon.messages())) == 1
+    assert len(re.findall(r"WARN.*prefix_delegation", daemon.messages())) == 1
 
 
 def test_a_row_that_cannot_be_read_leaves_the_rest_working(bed: NorthdBed, daemon: Daemon) -> None:

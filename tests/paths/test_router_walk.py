@@ -47,6 +47,7 @@ COMMANDS = st.one_of(
             "mac_binding_age_threshold=10",
             "dnat_force_snat_ip=10.0.0.1",
             "requested-tnl-key=1",
+            "mcast_relay=true",
         ),
     ),
     command(
@@ -63,6 +64,7 @@ COMMANDS = st.one_of(
             "options:route_table=blue",
             "options:reside-on-redirect-chassis=true",
             "options:redirect-type=bridged",
+            "options:mcast_flood=true",
             "ra:address_mode=slaac",
             "ra:rdnss=nobody",
         ),
@@ -101,7 +103,8 @@ COMMANDS = st.one_of(
         ),
     ),
     command("delete", st.sampled_from(("p1", "p2", "p3", "p4", "s1", "s2"))),
-    st.sampled_from(("switch s1", "switch s2 requested-tnl-key=1")),
+    st.sampled_from(("switch s1", "switch s2 requested-tnl-key=1", "switch s1 mcast_snoop=true")),
+    command("heard", SWITCH, st.sampled_from(("239.1.1.1", "ff0a::1", "mrouters")), "h1", more=some("p1", "p3", "p4")),
 )
 
 

@@ -47,6 +47,7 @@ from ovine.northd import (
     ports,
     qos,
     rbac,
+    relay,
     router_bindings,
     routing,
     sets,
@@ -73,6 +74,7 @@ SHARED = (
     *snooping.SHARED,
     *lb_switch.SHARED,
     *lb_router.SHARED,
+    *relay.SHARED,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -180,6 +182,7 @@ RULES: tuple[Rule, ...] = (
     health.asking_address,
     health.address_readable,
     templates.template,
+    *relay.RULES,
     meters.meter,
     mirrors.mirror,
     config.global_row,

@@ -47,12 +47,6 @@ GAPS = (
         "install_ls_lb_from_router is not compiled; give the switches the load balancers of their routers",
     ),
     Gap(
-        "multicast_relay",
-        nb.LogicalRouter,
-        lambda row: row.options.get("mcast_relay", "").lower() == "true",
-        "multicast is not relayed yet; it stays on its switch",
-    ),
-    Gap(
         "forwarding_group",
         _SWITCH,
         lambda row: row.forwarding_groups,

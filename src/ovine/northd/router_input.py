@@ -38,7 +38,7 @@ SHARED = (
     Shared(ROUTERS, INPUT, 100, _BOGUS, "drop;", SOURCE),
     Shared(ROUTERS, INPUT, 84, "nd_rs || nd_ra", "next;", SOURCE),
     Shared(ROUTERS, INPUT, 83, "ip6.mcast_rsvd", "drop;", SOURCE),
-    Shared(ROUTERS, INPUT, 82, "ip4.mcast || ip6.mcast", "drop;", SOURCE),
+    Shared(ROUTERS, INPUT, 81, "ip4.mcast || ip6.mcast", "drop;", SOURCE),
     Shared(ROUTERS, INPUT, 50, "eth.bcast", "drop;", SOURCE),
     # The rest of a fragmented packet, and anything that has no address to answer from.
     Shared(ROUTERS, INPUT, 30, "ip.ttl == {0, 1}", "drop;", SOURCE),

@@ -4,7 +4,8 @@ Hosts listen to IGMP and MLD and write what they heard into IGMP_Group rows: who
 address "mrouters", behind which ports routers that ask are. An address that somebody wants becomes a multicast group
 and a flow. Three groups of ports are there besides, on every such switch:
 
-- `_MC_static` gets all multicast: ports with options:mcast_flood, and those of routers that ask,
+- `_MC_static` gets all multicast: ports with options:mcast_flood, those of routers that ask, and those to logical
+  routers that relay (`ovine.northd.relay`),
 - `_MC_mrouter_flood` gets the reports: those routers, and ports with options:mcast_flood_reports,
 - `_MC_flood` gets what may not be held back: addresses of the local network, where nobody reports (RFC 4541).
 
@@ -73,7 +74,7 @@ SETTINGS = {
 IP_MULTICAST: Relation[Uuid, sb.IPMulticast] = Relation("IP_Multicast")
 """By switch."""
 KEYS: Sticky[tuple[Uuid, str]] = Sticky("tunnel keys of multicast addresses", FIRST_KEY, LAST_KEY)
-"""By (switch, address); a pool for each switch."""
+"""By (switch or router, address); a pool for each of them."""
 
 
 class Wanted(NamedTuple):
@@ -107,13 +108,13 @@ REPORTED_AT = Index(
 class Special(NamedTuple):
     """A port that gets more than it asks for."""
 
-    switch: Uuid
+    datapath: Uuid
     group: str
     name: str
 
 
 SPECIAL: Relation[tuple[str, Uuid], Special] = Relation("ports that get more multicast than they ask for")
-SPECIAL_OF = Index(SPECIAL, lambda one: ((one.switch, one.group),), "such ports by switch and group")
+SPECIAL_OF = Index(SPECIAL, lambda one: ((one.datapath, one.group),), "such ports by datapath and group")
 
 
 # --- switches ---------------------------------------------------------------------------------------------------------
@@ -211,9 +212,9 @@ def reported_port(q: Reader, key: Uuid) -> Iterator[Emit]:
 
 
 @query
-def configured(q: Reader, switch: Uuid, group: str) -> frozenset[str]:
+def configured(q: Reader, datapath: Uuid, group: str) -> frozenset[str]:
     """The ports that the northbound puts into a group."""
-    return frozenset(one.name for one in q.find_rows(SPECIAL_OF, (switch, group)))
+    return frozenset(one.name for one in q.find_rows(SPECIAL_OF, (datapath, group)))
 
 
 @query
@@ -228,13 +229,14 @@ def special_groups(q: Reader, switch: Uuid) -> Iterator[Emit]:
     """The groups that every such switch has, if only without ports: shared flows name one of them."""
     routers = asking(q, switch)
     for name, key in ((STATIC_GROUP, STATIC_KEY), (ROUTER_GROUP, ROUTER_KEY)):
-        yield _group(switch, name, key, configured(q, switch, name) | routers)
+        yield group(switch, name, key, configured(q, switch, name) | routers)
 
 
-def _group(switch: Uuid, name: str, key: int, ports: frozenset[str]) -> Emit:
+def group(datapath: Uuid, name: str, key: int, ports: frozenset[str]) -> Emit:
+    """A multicast group of the ports with these names."""
     members = tuple(binding_ref(port) for port in sorted(ports))
-    row = sb.MulticastGroup(datapath=datapath_ref(switch), name=name, tunnel_key=key, ports=members)
-    return GROUPS((switch, name), row)
+    row = sb.MulticastGroup(datapath=datapath_ref(datapath), name=name, tunnel_key=key, ports=members)
+    return GROUPS((datapath, name), row)
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------
@@ -288,7 +290,7 @@ def address(q: Reader, key: tuple[Uuid, str]) -> Iterator[Emit]:
     ports = frozenset(q.row(WANTED, key).ports) - configured(q, switch, STATIC_GROUP) - asking(q, switch)
     ip = "ip6" if ":" in text else "ip4"
     actions = f'clone {{ outport = "{STATIC_GROUP}"; output; }}; outport = {quoted(text)}; output;'
-    yield _group(switch, text, number, ports)
+    yield group(switch, text, number, ports)
     yield flow(switch, FORWARD, 90, f"eth.mcast && {ip}.dst == {text}", actions, source=SOURCE, hint=switch)
 
 

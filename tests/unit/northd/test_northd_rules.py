@@ -300,7 +300,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
-        "multicast_relay": {"options": StrMap({"mcast_relay": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
         "virtual_port": {"type": "virtual"},
