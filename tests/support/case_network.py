@@ -3,10 +3,12 @@
     switch sw                    router r [OPTION=VALUE …]              options of the row, such as chassis=h1
     localnet sw [vlan 101]                                              the port sw-net of the provider network physnet1
     port a h1 sw MAC IP… [open] [unknown] [type=localport] [dhcp4=ROW]  a logical port; the case's runner plugs it in
+    nested c a 5 sw MAC IP…                                             a port behind a, in VLAN 5
     join r sw MAC NETWORK… [gateway=h1,h2] [OPTION=VALUE …]             the router port r-sw, and sw-r on the switch
     peer r q MAC NETWORK… to MAC NETWORK…                               the router ports r-q and q-r
     static r-sw IP MAC [override]                                       the MAC of a machine that the router knows
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
+    serve PORT ROW                                                      DHCPv4 options of a port that is there
     group pg a b                 set as 10.0.0.1 …                      a port group, an address set
     dns s1,s2 NAME="10.0.0.4 fd00::4" … [owned]                         names that switches know
     lb NAME tcp 10.9.9.9:80 10.0.0.1:8080,10.0.0.2:8080 [OPTION=VALUE …]  a load balancer, or a further address of one
@@ -49,6 +51,9 @@ class Plug:
     host: str
     mac: str
     kind: str
+    """Type of the port, or `also` for a further interface. Nobody waits for either to be installed."""
+    port: str = ""
+    """The logical port, if it has another name."""
 
 
 @dataclass
@@ -109,6 +114,12 @@ class Network:
         port = f"{switch}-net"
         command = ("lsp-add", switch, port, *tag, "--", "lsp-set-type", port, "localnet")
         self.nbctl(*command, "--", "lsp-set-addresses", port, "unknown", "--", "lsp-set-options", port, PHYSICAL)
+
+    def do_nested(self, name: str, parent: str, tag: str, switch: str, mac: str, *ips: str) -> None:
+        address = " ".join((mac, *ips))
+        self.nbctl("lsp-add", switch, name, parent, tag, "--", "lsp-set-addresses", name, address)
+        self.nbctl("lsp-set-port-security", name, address)
+        self.name(name, mac, ips)
 
     def do_join(self, router: str, switch: str, mac: str, *words: str) -> None:
         networks = [word for word in words if "=" not in word]
@@ -205,6 +216,9 @@ class Network:
         self.undo.append(("dhcp-options-del", self.rows[name]))
 
     do_dhcp6 = do_dhcp4
+
+    def do_serve(self, port: str, row: str) -> None:
+        self.nbctl("lsp-set-dhcpv4-options", port, self.rows[row])
 
     def do_port(self, name: str, host: str, switch: str, mac: str, *words: str) -> Plug:
         flags = {word for word in words if word in ("open", "unknown")}

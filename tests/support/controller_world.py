@@ -94,6 +94,9 @@ class World:
         for column in ("chassis", "requested_chassis"):
             if column in others:
                 others[column] = uuid_of("chassis", others[column])
+        for column in ("additional_chassis", "requested_additional_chassis"):
+            if column in others:
+                others[column] = tuple(uuid_of("chassis", one) for one in others[column].split(","))
         if "ha_chassis_group" in others:
             others["ha_chassis_group"] = uuid_of("ha group", others["ha_chassis_group"])
         if isinstance(others.get("mac"), str):

@@ -3,6 +3,7 @@
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>7001
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff vlan 101 arp request 02:00:00:00:00:01/10.0.0.1>00:00:00:00:00:00/10.0.0.2
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff service 101 ip 10.0.0.1>10.0.0.2 udp 7000>7001
+    02:00:00:00:00:01>ff:ff:ff:ff:ff:ff rarp 02:00:00:00:00:01
     02:00:00:00:00:01>33:33:ff:00:00:02 ip6 fd00::1>ff02::1:ff00:2 ns fd00::2
     02:00:00:00:00:01>ff:ff:ff:ff:ff:ff ip 0.0.0.0>255.255.255.255 udp 68>67 dhcp discover
     02:00:00:00:00:01>02:00:00:00:00:02 ip 10.0.0.1>10.0.0.2 udp 7000>53 dns a vm1.ovine.test
@@ -25,9 +26,9 @@ nor DHCP's. `dscp` is said if it is not 0. `size` counts the bytes of an IP pack
 of large ones that are no ICMP errors. What an error is `about` may be written without `ip A>B`: then it went the other
 way. `first` and `last` are the two fragments of a datagram.
 
-`describe(build(text)) == text` for what `build` knows, but for what need not be said, the ports of a last fragment, and
-the numbers of BFD. What `build` does not make is described all the same: DHCP replies with their options in the order
-of their codes, and router advertisements.
+`describe(build(text)) == text` for what `build` knows, but for RARP (`type 0x8035`), what need not be said, the ports
+of a last fragment, and the numbers of BFD. What `build` does not make is described all the same: DHCP replies with
+their options in the order of their codes, and router advertisements.
 """
 
 from __future__ import annotations
@@ -91,6 +92,12 @@ def _arp(words: Sequence[str]) -> tuple[int, bytes]:
     (sha, _, spa), (tha, _, tpa) = sender.partition("/"), target.partition("/")
     fixed = struct.pack("!HHBBH", 1, 0x0800, 6, 4, op)
     return 0x0806, fixed + mac_bytes(sha) + ip_bytes(spa) + mac_bytes(tha) + ip_bytes(tpa)
+
+
+def _rarp(words: Sequence[str]) -> tuple[int, bytes]:
+    """Who asks for its own address, as a machine does that has moved (RFC 903)."""
+    own = mac_bytes(words[0])
+    return 0x8035, struct.pack("!HHBBH", 1, 0x0800, 6, 4, 3) + own + bytes(4) + own + bytes(4)
 
 
 def _ip(words: list[str]) -> tuple[int, bytes]:
@@ -308,4 +315,4 @@ def _option6(code: int, data: bytes) -> bytes:
     return struct.pack("!HH", code, len(data)) + data
 
 
-_PAYLOADS = {"arp": _arp, "ip": _ip, "ip6": _ip6}
+_PAYLOADS = {"arp": _arp, "rarp": _rarp, "ip": _ip, "ip6": _ip6}

@@ -33,7 +33,7 @@
     copp s1,s2 dns=m dhcpv4-opts=m
     global ignore_lsp_down=false
     host h1 nb_cfg=3
-    bind p1 h1
+    bind p1 h1 true parent=p2 activated=h2
     heard s1 239.1.1.1 h1 p1 p2
     delete p1
 
@@ -114,6 +114,8 @@ class Northbound:
                 columns["addresses"] = tuple(sorted(value.split(";")))
             elif key == "security":
                 columns["port_security"] = tuple(sorted(value.split(";")))
+            elif key == "group":
+                columns["ha_chassis_group"] = row_uuid(f"hagroup {value}")
             elif key in ("dhcpv4", "dhcpv6"):
                 columns[f"{key}_options"] = row_uuid(value)
             elif key == "enabled":
@@ -444,9 +446,19 @@ class Northbound:
             )
         )
 
-    def _bind(self, port: str, host: str = "", up: str = "true") -> None:
-        chassis = row_uuid(f"host {host}") if host else None
-        self.put(sb.PortBinding(uuid=row_uuid(f"binding {port}"), logical_port=port, chassis=chassis, up=up == "true"))
+    def _bind(self, port: str, host: str = "", up: str = "true", *settings: str) -> None:
+        """What a host says of a port; `parent=` of a virtual one, `activated=` of one that is on several."""
+        given = dict(word.split("=", 1) for word in settings)
+        activated = {"additional-chassis-activated": given["activated"]} if "activated" in given else {}
+        row = sb.PortBinding(
+            uuid=row_uuid(f"binding {port}"),
+            logical_port=port,
+            chassis=row_uuid(f"host {host}") if host else None,
+            up=up == "true",
+            virtual_parent=given.get("parent"),
+            options=StrMap(activated),
+        )
+        self.put(row)
 
     def _heard(self, switch: str, address: str, host: str, *ports: str) -> None:
         """What a host heard of who wants an address; without ports it forgets."""

@@ -7,6 +7,9 @@
     port a h1 sw 02:00:00:00:00:01 10.0.0.1
     port b h2 sw 02:00:00:00:00:02 10.0.0.2 open     without port security
     port c h2 sw 02:00:00:00:00:03 unknown           also takes what no other port's addresses match
+    also a2 a h3 [KEY=VALUE …]                       another interface for port a, on h3; external_ids of it
+    ids a2 KEY=VALUE                                 an external_id of an interface
+    leaves a                                         the port is not to be at a's interface any more
     outside x vlan 101 02:00:00:00:00:09 192.0.2.9   a machine on the provider network; all but its name may be left out
 
     send a a.mac>b.mac ip a.ip>b.ip udp 1>2
@@ -24,7 +27,8 @@
     bfd x up r-ext.mac r-ext.ip                      x takes its part in a neighbour's BFD session, until that is up
 
 A frame is written as `support.frames` has it, and an expected one may hold `*`; names of addresses are as
-`support.case_network` has them. Hosts are h1, h2 and h3, and their chassis have these names.
+`support.case_network` has them. Hosts are h1, h2 and h3, and their chassis have these names. A case about what Debian's
+OVN does not have begins with `only ours`, and why; it runs where all daemons are ours.
 """
 
 from __future__ import annotations
@@ -96,6 +100,11 @@ class Case:
     def name(self) -> str:
         return self.path.stem
 
+    @property
+    def only_ours(self) -> str:
+        """Why it makes no sense with Debian's daemons; "" if it does."""
+        return next((step.text.removeprefix("only ours").strip() for step in self.steps if step.words[0] == "only"), "")
+
     def has(self, word: str) -> bool:
         """Whether a line begins with `word`."""
         return any(step.words[0] == word for step in self.steps)
@@ -161,10 +170,34 @@ class Runner:
     # --- the network
 
     def _plug(self, plug: Plug) -> None:
-        instance = self.lab.plug(plug.name, host=plug.host, port_id=plug.name, mac=plug.mac)
+        instance = self.lab.plug(plug.name, host=plug.host, port_id=plug.port or plug.name, mac=plug.mac)
         netns.set_sysctl(instance.netns, SILENT)
         opened = _opened(instance.netns, instance.interface)
         self.ports[plug.name] = Port(plug.name, opened, None if plug.kind else instance)
+
+    def do_only(self, step: Step) -> None:
+        """Whether the case runs at all is for who runs it to see (`Case.only_ours`)."""
+        if step.words[1] != "ours":
+            raise CaseError("  only what?")
+
+    def do_also(self, step: Step) -> None:
+        _, name, port, host, *ids = step.words
+        mac = self.network.addresses[f"{port}.mac"]
+        self._plug(Plug(name, host, mac, "also", port))
+        for pair in ids:
+            self._set_id(name, pair)
+
+    def do_ids(self, step: Step) -> None:
+        self._set_id(*step.words[1:])
+
+    def _set_id(self, name: str, pair: str) -> None:
+        instance = self.lab.instance(name)
+        key, _, value = pair.partition("=")
+        self.lab.vsctl(instance.host.name, "set", "Interface", instance.record.tap, f'external_ids:{key}="{value}"')
+        self.settled = False
+
+    def do_leaves(self, step: Step) -> None:
+        self.ports[step.words[1]].instance = None
 
     def do_outside(self, step: Step) -> None:
         _, name, *words = step.words

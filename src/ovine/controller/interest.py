@@ -88,6 +88,7 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
     if own is not None:
         yield INTEREST(("Port_Binding", ("chassis", "==", own)), True)
         yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
+        yield INTEREST(("Port_Binding", ("additional_chassis", "==", (own,))), True)
         yield INTEREST(("IGMP_Group", ("chassis", "==", own)), True)
         yield INTEREST(("Chassis_Private", ("chassis", "==", own)), True)
 
@@ -101,6 +102,13 @@ def named_ports(q: Reader, name: str) -> Iterator[Emit]:
     """
     if not _comes_anyway(q, name):
         yield INTEREST(("Port_Binding", ("logical_port", "==", name)), True)
+
+
+@rule(over=INTERFACE_BY_ID, writes=(INTEREST,))
+def nested_ports(q: Reader, name: str) -> Iterator[Emit]:
+    """Ports inside those that an interface names; they may be in other datapaths. Our northd says if there are none."""
+    if any(q.row(sb.SBGlobal, row).options.get("nested_ports", "") != "false" for row in q.keys(sb.SBGlobal)):
+        yield INTEREST(("Port_Binding", ("parent_port", "==", name)), True)
 
 
 def _comes_anyway(q: Reader, name: str) -> bool:
@@ -136,4 +144,4 @@ def datapath_rows(q: Reader, datapath: Uuid) -> Iterator[Emit]:
     yield INTEREST(("Load_Balancer", ("datapaths", "includes", (datapath,))), True)
 
 
-RULES = (our_rows, named_ports, other_ends, group_ports, datapath_rows)
+RULES = (our_rows, named_ports, nested_ports, other_ends, group_ports, datapath_rows)

@@ -5,6 +5,14 @@ Terms. An *interface* belongs to the integration bridge and names a logical port
 are bound without an interface are claimed by `ovine.controller.residents`. A datapath is *local* if a port of it is
 claimed, or if it can be reached from such a one (`ovine.controller.reach`); only local datapaths have flows here.
 
+A *nested* port is inside another one, its parent: the instance tags its packets. It is claimed with its parent.
+
+`options:requested-chassis` may name several chassis. The first is the port's *main* one, and writes `chassis`; the
+others are *additional*, and enter themselves into `additional_chassis`. All of them claim the port, and get a copy of
+what is sent to it: so a machine that migrates has its packets on both hosts, whenever it starts on the second one.
+With `options:activation-strategy` an additional chassis keeps the port blocked until a packet says that the machine
+runs there (`ovine.controller.services.activation`).
+
 A port that another chassis took over while our interface still exists is *yielded*: it is ours again only after it
 has been released there or plugged again here, so that two hosts with the same interface do not take it from each
 other for ever.
@@ -48,6 +56,9 @@ PATCH_TYPES = frozenset({"patch", "l3gateway"})
 PATCHES_OF_DATAPATH = Index(
     sb.PortBinding, lambda port: (port.datapath,) if port.type == "patch" else (), "patch ports by datapath"
 )
+NESTED_IN = Index(
+    sb.PortBinding, lambda port: (port.parent_port,) if port.parent_port else (), "nested ports by parent"
+)
 SHARED_PORTS_OF_DATAPATH = Index(
     sb.PortBinding,
     lambda port: (port.datapath,) if port.type in ("localnet", "localport") else (),
@@ -79,13 +90,14 @@ class Plugged(NamedTuple):
 class Claim(NamedTuple):
     """A port that is bound here, by name. Gateways' ports have no interface.
 
-    `encap_ip` is the interface's wish for its tunnels.
+    `encap_ip` is the interface's wish for its tunnels. `additional` ports have their main chassis elsewhere.
     """
 
     logical_port: str
     interface: Uuid | None = None
     ofport: int = 0
     encap_ip: str = ""
+    additional: bool = False
 
 
 CLAIMS: Relation[Uuid, Claim] = Relation("claimed port")
@@ -142,43 +154,60 @@ def chassis(q: Reader) -> Uuid | None:
     return Uuid(found[0]) if found else None
 
 
-def _may_bind(q: Reader, port: Any) -> bool:
-    """Whether the port is not reserved for somebody else: `options:requested-chassis`, by name or host name."""
-    wanted = port.options.get("requested-chassis", "").split(",")[0].strip()
-    settings = config(q)
-    if not wanted or settings is None:
-        return settings is not None
-    return wanted in (settings.chassis, settings.hostname) or (
-        port.requested_chassis is not None and port.requested_chassis == chassis(q)
-    )
+def requested(port: Any) -> tuple[str, ...]:
+    """The chassis that a port is reserved for, by name or host name, the main one first; none if it is not reserved."""
+    names = (name.strip() for name in port.options.get("requested-chassis", "").split(","))
+    return tuple(name for name in names if name)
 
 
-def _reserved(port: Any) -> bool:
-    return bool(port.options.get("requested-chassis", "").strip())
+def _role(q: Reader, port: Any) -> str:
+    """What this chassis may be to a port: its "main" chassis, an "additional" one, or nothing ("")."""
+    wanted, settings, own = requested(port), config(q), chassis(q)
+    if settings is None:
+        return ""
+    ours = (settings.chassis, settings.hostname)
+    if not wanted or wanted[0] in ours or (own is not None and port.requested_chassis == own):
+        return "main"
+    return "additional" if set(wanted[1:]) & set(ours) or own in port.requested_additional_chassis else ""
 
 
 @query
 def interface_claim(q: Reader, uuid: Uuid) -> Claim | None:
-    """The claim of a port with an interface here, if it is ours to serve."""
+    """The claim of a port with an interface here, its own or its parent's, if it is ours to serve."""
     port = q.row(sb.PortBinding, uuid)
-    found = plugged(q, port.logical_port) if port.type in CLAIMED_TYPES and not port.parent_port else None
-    if found is None or not _may_bind(q, port):
+    if port.type not in CLAIMED_TYPES:
         return None
-    if not _reserved(port):
+    if port.parent_port:
+        return _nested_claim(q, port)
+    found = plugged(q, port.logical_port)
+    role = _role(q, port) if found is not None else ""
+    if found is None or not role:
+        return None
+    interface = q.row(vs.Interface, found.interface)
+    if port.options.get("iface-id-ver", "") not in ("", interface.external_ids.get("iface-id-ver")):
+        return None
+    if not requested(port):
         yielded = q.value(Yielded, port.logical_port)
         if isinstance(yielded, Yielded) and yielded.interface == found.interface:
             return None
-    interface = q.row(vs.Interface, found.interface)
-    return Claim(port.logical_port, found.interface, found.ofport, interface.external_ids.get("encap-ip", ""))
+    encap = interface.external_ids.get("encap-ip", "")
+    return Claim(port.logical_port, found.interface, found.ofport, encap, role == "additional")
+
+
+def _nested_claim(q: Reader, port: Any) -> Claim | None:
+    """A nested port is where its parent is; where it is main, unless it says itself which chassis it is for."""
+    parent = port_named(q, port.parent_port)
+    if parent is None or not port.tag or q.row(sb.PortBinding, parent).parent_port:
+        return None
+    held, role = interface_claim(q, parent), _role(q, port)
+    if held is None or not role or (held.additional and not requested(port)):
+        return None
+    return held._replace(logical_port=port.logical_port, additional=role == "additional")
 
 
 @rule(over=sb.PortBinding, writes=(CLAIMS,))
 def claim(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """Ports with an interface here that are ours to serve."""
-    parent = q.row(sb.PortBinding, uuid).parent_port
-    if parent and plugged(q, parent) is not None:
-        name = q.row(sb.PortBinding, uuid).logical_port
-        raise UnsupportedPort(f"port {name!r}: ports inside another one ({parent!r}) are not supported")
     found = interface_claim(q, uuid)
     if found is not None:
         yield CLAIMS(uuid, found)

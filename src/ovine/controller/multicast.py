@@ -45,7 +45,8 @@ class Home(NamedTuple):
 
 
 def _home(port: sb.PortBinding) -> tuple[Home, ...]:
-    return (Home(port.datapath, port.chassis, port.encap),) if port.chassis is not None else ()
+    main = (Home(port.datapath, port.chassis, port.encap),) if port.chassis is not None else ()
+    return (*main, *(Home(port.datapath, one, None) for one in port.additional_chassis))
 
 
 PORTS_AT_HOME = Index(sb.PortBinding, _home, "bound ports by home")
@@ -106,8 +107,13 @@ def _exits(q: Reader, datapath: Uuid, members: frozenset[Uuid]) -> list[Exit]:
 
 
 def _has_member(q: Reader, home: Home, members: frozenset[Uuid]) -> bool:
-    """Whether a member is bound there, and not about to be bound here."""
-    return any(port in members and q.get(CLAIMS, port) is None for port in q.find(PORTS_AT_HOME, home))
+    """Whether a member is bound there, and not about to be bound here instead."""
+    return any(port in members and _stays(q, port, home) for port in q.find(PORTS_AT_HOME, home))
+
+
+def _stays(q: Reader, port: Uuid, home: Home) -> bool:
+    claim = q.get(CLAIMS, port)
+    return claim is None or claim.additional or home.chassis in q.row(sb.PortBinding, port).additional_chassis
 
 
 RULES = (home_of_ports, group_flows)

@@ -59,7 +59,8 @@ def active_ports(q: Reader, group: Uuid) -> Iterator[Emit]:
 def virtual_ports(q: Reader, parent: str) -> Iterator[Emit]:
     """Virtual ports whose address is at a port of this host."""
     port = port_named(q, parent)
-    if port is not None and interface_claim(q, port) is not None:
+    held = interface_claim(q, port) if port is not None else None
+    if held is not None and not held.additional:
         for uuid in q.find(VIRTUAL_OF_PARENT, parent):
             yield CLAIMS(uuid, Claim(q.row(sb.PortBinding, uuid).logical_port))
 

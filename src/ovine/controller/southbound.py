@@ -47,8 +47,11 @@ def plan(
         if claimed is not None:
             _bind(txn, replica, claimed, claim, ours, up=(uuid, claim) in progress.installed)
     for row in replica.index(sb.PortBinding, "chassis").find(ours):
-        if row.uuid not in claims:
+        if row.uuid not in claims or claims[row.uuid].additional:
             _release(txn, replica, row)
+    for row in _beside(replica, ours):
+        if row.uuid not in claims or not claims[row.uuid].additional:
+            _leave_side(txn, replica, row, ours)
     return txn
 
 
@@ -110,7 +113,33 @@ def _chassis_private(txn: Transaction, replica: Replica, name: str, ours: Uuid, 
         _update(txn, row, wanted)
 
 
+def _beside(replica: Replica, ours: Uuid) -> list[sb.PortBinding]:
+    """The ports that say that we are one of their additional chassis."""
+    index = replica.index(sb.PortBinding, "additional_chassis")
+    return [row for several in list(index.keys()) if ours in several for row in index.find(several)]
+
+
+def _leave_side(txn: Transaction, replica: Replica, row: sb.PortBinding, ours: Uuid) -> None:
+    txn.mutate(sb.PortBinding, row.uuid, "additional_chassis", "delete", (ours,))
+    chassis = replica.get(sb.Chassis, ours)
+    own = tuple(encap for encap in row.additional_encap if chassis is not None and encap in chassis.encaps)
+    if own:
+        txn.mutate(sb.PortBinding, row.uuid, "additional_encap", "delete", own)
+
+
+def _bind_beside(txn: Transaction, replica: Replica, row: sb.PortBinding, claim: Claim, ours: Uuid) -> None:
+    """As an additional chassis. Others may be at the same row: what is theirs is left alone."""
+    if ours not in row.additional_chassis:
+        txn.mutate(sb.PortBinding, row.uuid, "additional_chassis", "insert", (ours,))
+    encap = _encap(replica, ours, claim.encap_ip)
+    if encap is not None and encap not in row.additional_encap:
+        txn.mutate(sb.PortBinding, row.uuid, "additional_encap", "insert", (encap,))
+
+
 def _bind(txn: Transaction, replica: Replica, row: sb.PortBinding, claim: Claim, ours: Uuid, *, up: bool) -> None:
+    if claim.additional:
+        _bind_beside(txn, replica, row, claim, ours)
+        return
     wanted: dict[str, Any] = {"chassis": ours, "encap": _encap(replica, ours, claim.encap_ip)}
     if up:
         wanted["up"] = True
@@ -151,6 +180,8 @@ def leave(replica: Replica, name: str) -> Transaction:
     row = _named(replica, sb.Chassis, name)
     for port in replica.index(sb.PortBinding, "chassis").find(row.uuid) if row is not None else ():
         _release(txn, replica, port)
+    for port in _beside(replica, row.uuid) if row is not None else ():
+        _leave_side(txn, replica, port, row.uuid)
     for table in (sb.ChassisPrivate, sb.Chassis):
         found = _named(replica, table, name)
         if found is not None:

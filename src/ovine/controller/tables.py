@@ -114,6 +114,8 @@ PORT_SEC_REFUSES: Final = 12
 LOOKUP_ECMP_HIT: Final = 13
 USE_LB_AFFINITY: Final = 14
 TUNNEL_RX: Final = 16
+FROM_SEVERAL: Final = 24
+"""The packet is from a port that is in several places, on a provider's network."""
 PORT_SEC_ANY: Final = 25
 """The MAC that port security looks at may have any address;"""
 PORT_SEC_V4: Final = 26

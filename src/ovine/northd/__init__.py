@@ -26,6 +26,7 @@ from ovine.northd import (
     datapaths,
     dhcp,
     dns,
+    external_ports,
     flows,
     gaps,
     ha_groups,
@@ -45,6 +46,7 @@ from ovine.northd import (
     nats,
     port_security,
     ports,
+    proxy_arp,
     qos,
     rbac,
     relay,
@@ -55,6 +57,7 @@ from ovine.northd import (
     switching,
     tags,
     templates,
+    virtual_ports,
 )
 from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
 from ovine.ovsdb import Replica
@@ -131,6 +134,9 @@ RULES: tuple[Rule, ...] = (
     switching.known_address,
     switching.learning_port,
     port_security.disabled_port,
+    *proxy_arp.RULES,
+    *virtual_ports.RULES,
+    *external_ports.RULES,
     arp_nd.neighbour,
     arp_nd.ask_book_key,
     arp_nd.book,
@@ -185,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     *relay.RULES,
     meters.meter,
     mirrors.mirror,
+    config.any_nested,
     config.global_row,
     config.hosts_reached,
     rbac.host_role,

@@ -30,6 +30,7 @@ from ovine.northd.inputs import answers_for_down_ports
 from ovine.northd.pipeline import ANSWER, ASIDE, ASKED, NEIGHBOUR, OWN, OWNER
 from ovine.northd.ports import (
     KEYS,
+    L2GATEWAY,
     LOCALNET,
     LOCALPORT,
     PORT_BINDINGS,
@@ -68,7 +69,7 @@ NEIGHBOURS: Relation[tuple[Uuid, str], sb.MACBinding] = Relation("MAC_Binding")
 
 
 def _spoken_for(port: Port) -> bool:
-    return port.type in (VIF, LOCALPORT) and bool(port.owned) and not port.unknown
+    return port.type in (VIF, LOCALPORT, L2GATEWAY) and bool(port.owned) and not port.unknown and not port.silent
 
 
 OWNERS = Index(

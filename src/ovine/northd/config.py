@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from ovine import __version__
-from ovine.engine import Emit, Reader, Relation, rule
+from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import StrMap, Uuid
 from ovine.northd.datapaths import keys_up_to
@@ -25,15 +25,24 @@ class Reached(NamedTuple):
     """When the last of them did; in milliseconds since the epoch."""
 
 
-SB_GLOBAL: Relation[str, sb.SBGlobal] = Relation("SB_Global")
-REACHED: Relation[str, Reached] = Relation("hosts have reached")
 THE_ROW = ""
 """The key of what there is one of."""
+NESTED = Index(nb.LogicalSwitchPort, lambda row: (THE_ROW,) if row.parent_name else (), "nested ports")
+ANY_NESTED: Relation[str, bool] = Relation("there are nested ports")
+SB_GLOBAL: Relation[str, sb.SBGlobal] = Relation("SB_Global")
+REACHED: Relation[str, Reached] = Relation("hosts have reached")
+
+
+@rule(over=NESTED, writes=(ANY_NESTED,))
+def any_nested(q: Reader, _: str) -> Iterator[Emit]:
+    """Whether a port is inside another one. Hosts have to look for such ports, at a cost to the database."""
+    del q
+    yield ANY_NESTED(THE_ROW, True)
 
 
 @rule(writes=(SB_GLOBAL,))
 def global_row(q: Reader, _: tuple[()]) -> Iterator[Emit]:
-    """Options are passed on to the hosts as they are, with two that northd is the one to know.
+    """Options are passed on to the hosts as they are, with three that northd is the one to know.
 
     The row is there even if the northbound's is not: it holds other things too, such as the database's connections.
     """
@@ -41,6 +50,7 @@ def global_row(q: Reader, _: tuple[()]) -> Iterator[Emit]:
     for row in rows[:1]:
         options = dict(row.options)
         options["max_tunid"] = str(keys_up_to(q))
+        options["nested_ports"] = "true" if q.get(ANY_NESTED, THE_ROW) else "false"
         options["northd_internal_version"] = f"ovine-{__version__}"
         yield SB_GLOBAL(THE_ROW, sb.SBGlobal(nb_cfg=row.nb_cfg, options=StrMap(options), ipsec=row.ipsec))
 

@@ -21,9 +21,10 @@ from ovine.model.dhcp_options import V4, V6, rendered
 from ovine.northd.addresses import Subnet, link_local, parse_ip4, parse_mac, parse_subnet
 from ovine.northd.copp import limit
 from ovine.northd.datapaths import SWITCHES
+from ovine.northd.external_ports import served_at
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.pipeline import ANSWER, ANSWERED, FORWARD, SERVER_IP4, SERVER_IP6, SERVER_MAC
-from ovine.northd.ports import PORTS, VIF, Port
+from ovine.northd.ports import EXTERNAL, PORTS, VIF, Port
 from ovine.projection import Names, Target
 
 SOURCE = "dhcp"
@@ -132,11 +133,18 @@ def _name(row: nb.DHCPOptions) -> str:
 
 
 def _served(q: Reader, key: Uuid, options: Uuid | None) -> Port | None:
-    """The port, if it is of the kind that is served, and its options are there."""
+    """The port, if it is of a kind that is served, and its options are there."""
     port = q.get(PORTS, key)
-    if port is None or port.type != VIF or options is None or q.get(nb.DHCPOptions, options) is None:
+    if port is None or port.type not in (VIF, EXTERNAL) or options is None or q.get(nb.DHCPOptions, options) is None:
         return None
     return port
+
+
+def _asking(q: Reader, port: Port) -> tuple[str | None, str | None]:
+    """Matches what a port sends, and the port whose host alone needs the flow; no match if nothing of it comes in."""
+    if port.type == EXTERNAL:
+        return served_at(q, port.switch, port.name), None
+    return f"inport == {quoted(port.name)}", port.name
 
 
 @rule(over=HAS_V4, writes=(FLOWS,))
@@ -147,16 +155,17 @@ def dhcpv4(q: Reader, key: Uuid) -> Iterator[Emit]:
     port = _served(q, key, options)
     if port is None or options is None:
         return
+    asking, tagged = _asking(q, port)
     service = service_v4(q, options)
     hostname = row.options.get("hostname")
     meter = limit(q, port.switch, "dhcpv4-opts")
     own = [("hostname", rendered(V4, "hostname", hostname))] if hostname is not None else []
     for owned in port.owned:
         offered = next((ip for ip in owned.ip4 if ip in service.subnet), None)
-        if offered is None:
+        if offered is None or asking is None:
             continue
         match = (
-            f"inport == {quoted(port.name)} && eth.src == {owned.mac} && udp.src == 68 && udp.dst == 67 && "
+            f"{asking} && eth.src == {owned.mac} && udp.src == 68 && udp.dst == 67 && "
             f"((ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255) || "
             f"(ip4.src == {offered} && ip4.dst == {{{service.server}, 255.255.255.255}}))"
         )
@@ -164,7 +173,7 @@ def dhcpv4(q: Reader, key: Uuid) -> Iterator[Emit]:
             f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP4.field} = {service.server}; {ANSWERED.field} = "
             f"put_dhcp_opts({service.written(('offerip', f'offerip = {offered}'), *own)}); next;"
         )
-        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name, meter=meter)
+        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=tagged, meter=meter)
 
 
 @rule(over=HAS_V6, writes=(FLOWS,))
@@ -174,22 +183,20 @@ def dhcpv6(q: Reader, key: Uuid) -> Iterator[Emit]:
     port = _served(q, key, options)
     if port is None or options is None:
         return
+    asking, tagged = _asking(q, port)
     service = service_v6(q, options)
     meter = limit(q, port.switch, "dhcpv6-opts")
     for owned in port.owned:
         offered = next((ip for ip in owned.ip6 if ip in service.subnet), None)
-        if offered is None:
+        if offered is None or asking is None:
             continue
-        match = (
-            f"inport == {quoted(port.name)} && eth.src == {owned.mac} && ip6.dst == ff02::1:2 && "
-            "udp.src == 546 && udp.dst == 547"
-        )
+        match = f"{asking} && eth.src == {owned.mac} && ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
         own = [] if service.stateless else [("ia_addr", f"ia_addr = {offered}")]
         actions = (
             f"{SERVER_MAC.field} = {service.mac}; {SERVER_IP6.field} = {service.server}; "
             f"{ANSWERED.field} = put_dhcpv6_opts({service.written(*own)}); next;"
         )
-        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=port.name, meter=meter)
+        yield flow(port.switch, ANSWER, 50, match, actions, source=SOURCE, hint=key, port=tagged, meter=meter)
 
 
 def _key(row: sb.DHCPOptions | sb.DHCPv6Options, names: Names) -> Hashable:

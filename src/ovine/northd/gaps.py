@@ -14,7 +14,7 @@ from typing import Any
 from ovine.engine import Emit, Index, Reader, Rule, rule
 from ovine.model import nb
 from ovine.model.base import Row, Uuid
-from ovine.northd.ports import COMPILED
+from ovine.northd.ports import BOUND_ONLY, COMPILED, ROUTER
 
 
 class NotCompiled(Exception):
@@ -59,22 +59,10 @@ GAPS = (
         "rates of ports are not compiled yet; it is not limited",
     ),
     Gap(
-        "virtual_port",
-        _PORT,
-        lambda row: row.type == "virtual",
-        "virtual ports are not compiled yet; it has a binding, but no host takes its address over",
-    ),
-    Gap(
-        "external_port",
-        _PORT,
-        lambda row: row.type == "external",
-        "external ports are not compiled yet; it has a binding, but is given no services",
-    ),
-    Gap(
-        "arp_proxy",
-        _PORT,
-        lambda row: row.type == "router" and "arp_proxy" in row.options,
-        "arp_proxy is not compiled yet; the addresses that it names do not answer",
+        "fdb_ageing",
+        _SWITCH,
+        lambda row: row.other_config.get("fdb_age_threshold", "0") not in ("", "0"),
+        "fdb_age_threshold has no effect: the southbound has no column for when an address was learned",
     ),
     Gap(
         "prefix_delegation",
@@ -85,7 +73,7 @@ GAPS = (
     Gap(
         "port_type",
         _PORT,
-        lambda row: row.type not in COMPILED | {"router", "virtual", "external"},
+        lambda row: row.type not in COMPILED | BOUND_ONLY | {ROUTER},
         "ports of its type are not compiled yet; it carries nothing",
     ),
 )

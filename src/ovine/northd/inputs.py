@@ -56,6 +56,7 @@ SB_INPUTS: tuple[type[Row], ...] = (
 SWITCH_OF_PORT = Index(nb.LogicalSwitch, lambda switch: switch.ports, "switches by port")
 ROUTER_OF_PORT = Index(nb.LogicalRouter, lambda router: router.ports, "routers by port")
 ROUTER_OF_ROUTE = Index(nb.LogicalRouter, lambda router: router.static_routes, "routers by static route")
+SWITCH_PORT_NAMED = Index(nb.LogicalSwitchPort, lambda port: (port.name,), "switch ports by name")
 ROUTER_PORT_NAMED = Index(nb.LogicalRouterPort, lambda port: (port.name,), "router ports by name")
 BOUND = Index(sb.PortBinding, lambda binding: (binding.logical_port,), "port bindings by name")
 CHASSIS_BY_NAME = Index(sb.Chassis, lambda chassis: (chassis.name,), "chassis by name")

@@ -27,7 +27,7 @@ from ovine.northd import arp_nd
 from ovine.northd.datapaths import KEYS, ROUTERS, member
 from ovine.northd.flows import FLOWS, MEMBERS, Scope, Shared, flow, one_of, place_of, quoted, scope
 from ovine.northd.pipeline import ADMIT, REFUSED
-from ovine.northd.ports import EXTERNAL, LOCALPORT, PORTS, VIF, owners_in_order
+from ovine.northd.ports import EXTERNAL, L2GATEWAY, LOCALPORT, PORTS, VIF, owners_in_order
 from ovine.northd.router_pipeline import DIRECT, NEXT_HOP4, NEXT_HOP6, OUTPORT, OWN4, REQUEST, RESOLVE, SEGMENT
 from ovine.northd.router_ports import ENABLED, PORTS_ON_SWITCH, ROUTER_PORTS, USED, RouterPort, Used
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
@@ -62,7 +62,7 @@ NEIGHBOURS = Index(
     PORTS,
     lambda port: (
         tuple((port.switch, ip) for owned in port.owned for ip in owned.ip4 + owned.ip6)
-        if port.type in (VIF, LOCALPORT, EXTERNAL)
+        if port.type in (VIF, LOCALPORT, L2GATEWAY, EXTERNAL)
         else ()
     ),
     "neighbours of routers by address",
@@ -104,6 +104,11 @@ def _hop(addresses: list[str]) -> str:
     return f"ip{6 if ':' in addresses[0] else 4} && {register.field} == {one_of(addresses)}"
 
 
+def known(segment_key: int, ip: str) -> str:
+    """Matches packets whose next hop is an address on a switch, by the switch's tunnel key."""
+    return f"{SEGMENT.field} == {segment_key} && {_hop([ip])}"
+
+
 # --- receivers on a switch --------------------------------------------------------------------------------------------
 
 RECEIVERS: Relation[tuple[Uuid, str], tuple[Uuid, int]] = Relation("addresses that packets are handed over for")
@@ -141,8 +146,7 @@ def neighbour(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
         yield RECEIVERS(owned, (switch, 6 if ":" in ip else 4))
         if not q.find(USED, Used(switch, ip)):
             return
-    match = f"{SEGMENT.field} == {number} && {_hop([ip])}"
-    yield flow(place, RESOLVE, 100, match, f"eth.dst = {mac}; next;", source=SOURCE, hint=port.key)
+    yield flow(place, RESOLVE, 100, known(number, ip), f"eth.dst = {mac}; next;", source=SOURCE, hint=port.key)
 
 
 @rule(over=RECEIVERS_OF, writes=(FLOWS, ADDRESS_SETS))
@@ -213,8 +217,7 @@ def neighbour_router(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
     if place is None or number is None or q.find(NEIGHBOURS, owned) or not _several(q, switch):
         return
     port = min((q.row(ROUTER_PORTS, key) for key in keys), key=lambda port: port.name)
-    match = f"{SEGMENT.field} == {number} && {_hop([ip])}"
-    yield flow(place, RESOLVE, 100, match, f"eth.dst = {port.mac}; next;", source=SOURCE, hint=port.key)
+    yield flow(place, RESOLVE, 100, known(number, ip), f"eth.dst = {port.mac}; next;", source=SOURCE, hint=port.key)
 
 
 @rule(over=ENABLED, writes=(FLOWS,))

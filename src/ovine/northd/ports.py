@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from ovine.engine import Emit, Index, Reader, Relation, Sticky, rule
+from ovine.engine import Emit, Index, Reader, Relation, Sticky, query, rule
 from ovine.model import nb, sb
 from ovine.model.base import Map, StrMap, Uuid
 from ovine.northd.addresses import Owned, parse_owned
@@ -24,10 +24,13 @@ from ovine.northd.tags import tag_of
 from ovine.projection import Names, Target, ref
 
 VIF, LOCALNET, LOCALPORT, ROUTER, VIRTUAL, EXTERNAL = "", "localnet", "localport", "router", "virtual", "external"
-COMPILED = frozenset({VIF, LOCALNET, LOCALPORT})
+L2GATEWAY = "l2gateway"
+ACTIVATED = "additional-chassis-activated"
+"""The option in which hosts write that a port with an activation strategy is active there."""
+COMPILED = frozenset({VIF, LOCALNET, LOCALPORT, L2GATEWAY})
 """Types that take part in switching; so do ports of type router, which `ovine.northd.attachments` reads."""
 BOUND_ONLY = frozenset({VIRTUAL, EXTERNAL})
-"""Types that get a Port_Binding, and nothing else."""
+"""Types that take no part in switching: `ovine.northd.virtual_ports` and `ovine.northd.external_ports` compile them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Port:
     """The port that a port of type router is attached to."""
     as_router: bool = False
     """It has the addresses of that port, and is where that port is."""
+    silent: bool = False
+    """The switch does not answer for its addresses (options:disable_arp_nd_rsp)."""
 
 
 class Flooded(NamedTuple):
@@ -107,6 +112,7 @@ def port(q: Reader, key: Uuid) -> Iterator[Emit]:
         learns=learns,
         switched=kind in COMPILED,
         problems=(*problems, *complaint),
+        silent=row.options.get("disable_arp_nd_rsp", "").lower() == "true",
     )
     yield PORTS(key, made)
     if made.enabled and made.switched:
@@ -170,21 +176,26 @@ def disputed(address: str, ports: list[Port]) -> str:
 
 @rule(over=PORTS, writes=(PORT_BINDINGS,))
 def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """The row by which hosts know the port, if it does not lead to a router. Where it is bound is theirs to write."""
+    """The row by which hosts know a port of a type that has no rule of its own for it."""
+    if q.row(PORTS, key).type not in (ROUTER, EXTERNAL):
+        yield from binding(q, key)
+
+
+def binding(q: Reader, key: Uuid, group: Uuid | None = None) -> Iterator[Emit]:
+    """The row by which hosts know a port. Where it is bound is theirs to write, in its chassis group if it has one."""
     port = q.row(PORTS, key)
-    if port.type == ROUTER:
-        return
     row = q.row(nb.LogicalSwitchPort, key)
     number = q.get(KEYS, (port.switch, port.name))
     if number is None:
         return
     main, others = _requested(q, row.options.get("requested-chassis", ""))
+    activated = activated_on(q, port.name, others) if others else ""
     yield PORT_BINDINGS(
         port.name,
         sb.PortBinding(
             logical_port=port.name,
             type=port.type,
-            options=row.options,
+            options=StrMap({**row.options, ACTIVATED: activated}) if activated else row.options,
             datapath=datapath_ref(port.switch),
             tunnel_key=number,
             parent_port=row.parent_name or None,
@@ -196,6 +207,7 @@ def port_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
             up=reported_up(q, port.name),
             requested_chassis=main,
             requested_additional_chassis=others,
+            ha_chassis_group=group,
         ),
     )
 
@@ -211,6 +223,17 @@ def _requested(q: Reader, names: str) -> tuple[Uuid | None, tuple[Uuid, ...]]:
     main, *others = [name.strip() for name in names.split(",")]
     found = [chassis_called(q, name) for name in others]
     return chassis_called(q, main), tuple(sorted({one for one in found if one is not None}))
+
+
+@query
+def activated_on(q: Reader, name: str, others: tuple[Uuid, ...]) -> str:
+    """The additional chassis on which a port is active, as these have said: names, separated by commas.
+
+    It is kept for as long as the port may be there; so a port that comes back to a chassis has to be activated again.
+    """
+    said = ",".join(row.options.get(ACTIVATED, "") for row in q.find_rows(BOUND, name))
+    names = {q.row(sb.Chassis, one).name for one in others} if said else set()
+    return ",".join(sorted(names.intersection(said.split(","))))
 
 
 def reported_up(q: Reader, name: str) -> bool:

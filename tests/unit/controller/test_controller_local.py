@@ -76,13 +76,41 @@ def test_a_reserved_port_is_ours_even_after_somebody_took_it() -> None:
     assert claimed(world) == {"a"}
 
 
-def test_a_port_inside_another_one_is_named_as_not_supported_where_its_parent_is() -> None:
+def test_a_nested_port_is_claimed_with_its_parent() -> None:
     world = one_port()
-    world.port("nested", "sw0", 2, parent_port="a", tag=5)
-    assert world.failures() == []
+    world.datapath("sw1", 8)
+    world.port("nested", "sw1", 2, parent_port="a", tag=5)
+    world.port("untagged", "sw1", 3, parent_port="a")
+    assert claimed(world) == set()
     world.interface("a", 10)
-    assert world.failures() == ["UnsupportedPort: port 'nested': ports inside another one ('a') are not supported"]
+    assert claimed(world) == {"a", "nested"}
+    world.port("nested", "sw1", 2, parent_port="a", tag=5, **{"options:requested-chassis": "hv2"})
     assert claimed(world) == {"a"}
+    world.port("nested", "sw1", 2, parent_port="a", tag=5)
+    world.remove(sb.PortBinding, uuid_of("port", "a"))
+    assert claimed(world) == set()
+
+
+def test_an_interface_must_have_the_version_that_the_port_asks_for() -> None:
+    world = one_port()
+    world.port("a", "sw0", 1, **{"options:iface-id-ver": "2"})
+    interface = world.interface("a", 10)
+    assert claimed(world) == set()
+    row = world.row(vs.Interface, interface)
+    for version, expected in (("1", set()), ("2", {"a"})):
+        world.change(vs.Interface, interface, external_ids=StrMap({**row.external_ids, "iface-id-ver": version}))
+        assert claimed(world) == expected
+
+
+def test_the_first_requested_chassis_is_the_main_one_and_the_others_are_additional() -> None:
+    world = one_port()
+    world.interface("a", 10)
+    port = uuid_of("port", "a")
+    for wanted, additional in (("hv1,hv2", False), ("hv2,hv1", True), ("hv2, host-of-hv1", True)):
+        world.port("a", "sw0", 1, **{"options:requested-chassis": wanted})
+        assert world.wanted(CLAIMS)[port].additional == additional, wanted
+    world.port("a", "sw0", 1, **{"options:requested-chassis": "hv2,hv3"})
+    assert claimed(world) == set()
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------
@@ -109,6 +137,16 @@ def test_conditions_follow_interfaces_and_local_datapaths() -> None:
     }
     world.remove(vs.Interface, uuid_of("interface", "if-a"))
     assert set(world.wanted(INTEREST)) == before - {("Port_Binding", ("logical_port", "==", "a"))}
+
+
+def test_nested_ports_are_asked_for_unless_there_are_none() -> None:
+    world = World()
+    world.interface("a", 10)
+    asked = ("Port_Binding", ("parent_port", "==", "a"))
+    assert asked not in world.wanted(INTEREST)
+    for options, expected in (({}, True), ({"nested_ports": "false"}, False), ({"nested_ports": "true"}, True)):
+        world.put(sb.SBGlobal(uuid=uuid_of("global"), options=StrMap(options)))
+        assert (asked in world.wanted(INTEREST)) == expected
 
 
 # --- tunnels, patch ports, zones --------------------------------------------------------------------------------------

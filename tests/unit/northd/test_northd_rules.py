@@ -292,6 +292,23 @@ def test_a_host_may_learn_only_where_a_port_learns(northbound: Northbound) -> No
     assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("q1")), (sb.FDB, row_uuid("q2"))}
 
 
+# --- ports in several places ------------------------------------------------------------------------------------------
+
+
+def test_where_a_port_is_active_is_kept_for_as_long_as_it_may_be_there(northbound: Northbound) -> None:
+    northbound.apply("host h1\nhost h2\nhost h3")
+    engine = compiled(northbound)
+
+    def activated(requested: str, said: str) -> str | None:
+        after(northbound, engine, f"port s1 p1 options:requested-chassis={requested}\nbind p1 h1 true activated={said}")
+        return engine.rows(ports.PORT_BINDINGS)["p1"].options.get(ports.ACTIVATED)
+
+    assert activated("h1,h2,h3", "h2") == "h2"
+    assert activated("h1,h2.example,h3", "h2,h3,h9") == "h2,h3"
+    assert activated("h1,h3", "h2,h3") == "h3"
+    assert activated("h2", "h2") is None
+
+
 # --- gaps -------------------------------------------------------------------------------------------------------------
 
 
@@ -302,9 +319,7 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
-        "virtual_port": {"type": "virtual"},
-        "external_port": {"type": "external"},
-        "arp_proxy": {"type": "router", "options": StrMap({"arp_proxy": "10.0.0.9"})},
+        "fdb_ageing": {"other_config": StrMap({"fdb_age_threshold": "300"})},
         "prefix_delegation": {"options": StrMap({"prefix_delegation": "true"})},
         "port_type": {"type": "vtep"},
     }

@@ -11,6 +11,7 @@ from typing import Any
 from ovine.controller.services import (
     Service,
     acl_log,
+    activation,
     announcements,
     bfd,
     dhcp4,
@@ -44,6 +45,7 @@ SERVICES: tuple[Service, ...] = (
     acl_log.SERVICE,
     bfd.SERVICE,
     virtual_ports.SERVICE,
+    activation.SERVICE,
     snooping.SERVICE,
 )
 RULES: tuple[Rule, ...] = (

@@ -41,6 +41,7 @@ class Opcode(IntEnum):
     PUT_ND = 41
     PUT_FDB = 42
     BIND_VPORT = 43
+    ACTIVATE = 44
     LOG = 60
 
 
