@@ -28,7 +28,7 @@
 
 A frame is written as `support.frames` has it, and an expected one may hold `*`; names of addresses are as
 `support.case_network` has them. Hosts are h1, h2 and h3, and their chassis have these names. A case about what Debian's
-OVN does not have begins with `only ours`, and why; it runs where all daemons are ours.
+OVN does not have begins with `only ours: ` and why; it runs where all daemons are ours.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Case:
     @property
     def only_ours(self) -> str:
         """Why it makes no sense with Debian's daemons; "" if it does."""
-        return next((step.text.removeprefix("only ours").strip() for step in self.steps if step.words[0] == "only"), "")
+        return next(
+            (step.text.removeprefix("only ours:").strip() for step in self.steps if step.words[0] == "only"), ""
+        )
 
     def has(self, word: str) -> bool:
         """Whether a line begins with `word`."""
@@ -177,7 +179,7 @@ class Runner:
 
     def do_only(self, step: Step) -> None:
         """Whether the case runs at all is for who runs it to see (`Case.only_ours`)."""
-        if step.words[1] != "ours":
+        if step.words[1] != "ours:":
             raise CaseError("  only what?")
 
     def do_also(self, step: Step) -> None:

@@ -16,6 +16,7 @@ from ovine.controller.local import Claim
 from ovine.model import sb
 from ovine.model.base import Row, StrMap, Uuid
 from ovine.ovsdb import Replica, Transaction
+from ovine.ovsdb.conditions import Where
 
 
 class Progress(NamedTuple):
@@ -45,7 +46,9 @@ def plan(
     for uuid, claim in claims.items():
         claimed = replica.get(sb.PortBinding, uuid)
         if claimed is not None:
-            _bind(txn, replica, claimed, claim, ours, up=(uuid, claim) in progress.installed)
+            # What was installed as an additional place will do when this becomes the main one.
+            made = (claim, claim._replace(additional=True))
+            _bind(txn, replica, claimed, claim, ours, up=any((uuid, one) in progress.installed for one in made))
     for row in replica.index(sb.PortBinding, "chassis").find(ours):
         if row.uuid not in claims or claims[row.uuid].additional:
             _release(txn, replica, row)
@@ -159,13 +162,15 @@ def _encap(replica: Replica, ours: Uuid, ip: str) -> Uuid | None:
 
 
 def _release(txn: Transaction, replica: Replica, row: sb.PortBinding) -> None:
+    """Gives a port back; not if another chassis has taken it over since, so that it is always somewhere."""
     wanted: dict[str, Any] = {"chassis": None, "encap": None} | ({"up": False} if row.up else {})
     if row.type == "virtual" and row.virtual_parent is not None:
         # Unless the address has moved to a port of another chassis, which will bind it, it is at no port.
         parent = replica.index(sb.PortBinding, "logical_port").one(row.virtual_parent)
         if parent is None or parent.chassis in (None, row.chassis):
             wanted["virtual_parent"] = None
-    _update(txn, row, wanted)
+    held: Where = [("_uuid", "==", row.uuid), ("chassis", "==", row.chassis)]
+    txn.update_where(sb.PortBinding, held, **wanted)
 
 
 def own_chassis(replica: Replica, name: str) -> Uuid | None:

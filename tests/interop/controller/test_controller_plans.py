@@ -78,6 +78,9 @@ async def switch(tmp_path: Path) -> AsyncIterator[Bench]:
         yield made
 
 
+NOTHING = Progress()
+
+
 # --- southbound -------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +153,48 @@ async def test_a_port_that_is_no_longer_claimed_is_released(below: Bench) -> Non
     await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, done))
     row = below.one(sb.PortBinding, logical_port="p1")
     assert row.chassis is None and row.up is False
+
+
+async def test_a_port_that_another_chassis_has_taken_over_is_not_released(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {port: claim("p1")}, Progress()))
+    late = southbound.plan(below.client.replica, PRESENCE, {}, Progress())
+    neighbour = PRESENCE._replace(name="hv2", encaps=(("geneve", "10.0.0.2"),))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, neighbour, {port: claim("p1")}, Progress()))
+    await below.client.transact(late)
+    assert below.one(sb.PortBinding, logical_port="p1").chassis == below.one(sb.Chassis, name="hv2").uuid
+
+
+async def test_an_additional_chassis_enters_itself_beside_others_and_takes_itself_out(below: Bench) -> None:
+    (port,) = await ports(below, "p1")
+    beside = claim("p1")._replace(additional=True, encap_ip="10.0.0.1")
+    neighbour = PRESENCE._replace(name="hv2", encaps=(("geneve", "10.0.0.2"),))
+    third = PRESENCE._replace(name="hv3", encaps=(("geneve", "10.0.0.3"),))
+
+    async def state(presence: Presence, mine: dict[Uuid, Claim], progress: Progress = NOTHING) -> sb.PortBinding:
+        await below.carry_out(lambda: southbound.plan(below.client.replica, presence, mine, progress))
+        return below.one(sb.PortBinding, logical_port="p1")
+
+    await state(neighbour, {port: claim("p1")})
+    await state(third, {port: beside._replace(encap_ip="")})
+    await state(PRESENCE, {})
+    row = await state(PRESENCE, {port: beside})
+    ours, theirs, others = (below.one(sb.Chassis, name=name) for name in ("hv1", "hv2", "hv3"))
+    assert (row.chassis, set(row.additional_chassis)) == (theirs.uuid, {ours.uuid, others.uuid})
+    assert set(row.additional_encap) <= set(ours.encaps) and len(row.additional_encap) == 1
+    # It becomes the main one; what was installed for it before will do.
+    done = Progress(installed={(port, beside)})
+    row = await state(PRESENCE, {port: beside._replace(additional=False)}, done)
+    assert (row.chassis, row.up) == (ours.uuid, True)
+    assert (row.additional_chassis, row.additional_encap) == ((others.uuid,), ())
+    # And an additional one again.
+    await state(PRESENCE, {port: beside})
+    row = await state(neighbour, {port: claim("p1")})
+    assert (row.chassis, set(row.additional_chassis)) == (theirs.uuid, {ours.uuid, others.uuid})
+    row = await state(PRESENCE, {})
+    assert (row.chassis, row.additional_chassis) == (theirs.uuid, (others.uuid,))
+    await below.client.transact(southbound.leave(below.client.replica, "hv3"))
+    assert below.one(sb.PortBinding, logical_port="p1").additional_chassis == ()
 
 
 async def test_a_virtual_port_that_is_released_is_at_no_port_unless_another_chassis_has_it(below: Bench) -> None:

@@ -15,6 +15,7 @@ from support.service_bed import Host, handle, replica_of, userdata
 GARP = build("02:00:00:00:00:01>ff:ff:ff:ff:ff:ff arp request 02:00:00:00:00:01/10.0.0.9>00:00:00:00:00:00/10.0.0.9")
 CARRIED = userdata('bind_vport("vip", inport); next;', "arp")
 SWITCH, OTHER = (sb.DatapathBinding(uuid=uuid_of(name), tunnel_key=key) for key, name in ((7, "sw"), (8, "other")))
+OURS = sb.Chassis(uuid=uuid_of("ours"), name="hv1")
 PARENTS = StrMap({"virtual-ip": "10.0.0.9", "virtual-parents": "a,b"})
 
 
@@ -27,7 +28,7 @@ def port(
 
 
 VIP = port("vip", 9, kind="virtual", options=PARENTS)
-HOST = Host(southbound=replica_of(SWITCH, OTHER, VIP, port("a", 1), port("c", 3), port("d", 1, OTHER)))
+HOST = Host(southbound=replica_of(OURS, SWITCH, OTHER, VIP, port("a", 1), port("c", 3), port("d", 1, OTHER)))
 
 
 def at(datapath: int, key: int) -> Match:
@@ -35,7 +36,8 @@ def at(datapath: int, key: int) -> Match:
 
 
 def test_who_announces_the_address_gets_the_port() -> None:
-    assert handle(GARP, CARRIED, at(7, 1), HOST) == [Change(sb.PortBinding, VIP.uuid, (("virtual_parent", "a"),))]
+    now = (("virtual_parent", "a"), ("chassis", OURS.uuid))
+    assert handle(GARP, CARRIED, at(7, 1), HOST) == [Change(sb.PortBinding, VIP.uuid, now)]
 
 
 @pytest.mark.parametrize("match", [at(7, 3), at(8, 1), at(7, 5), at(9, 1), ()])
