@@ -217,7 +217,7 @@ def test_the_openstack_command_works_on_trunks(alice_cli: Cli) -> None:
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:
     admin = admin_cli
     assert {p["Name"] for p in admin.json("project list")} == {"admin", "demo", "other"}
-    assert {u["Name"] for u in admin.json("user list")} == {"admin", "alice", "reader", "bob"}
+    assert {u["Name"] for u in admin.json("user list")} == {"admin", "alice", "reader", "bob", "nova"}
     assert {s["Type"] for s in admin.json("catalog list")} == {"identity", "network"}
     assert "provider" in {e["Alias"] for e in admin.json("extension list --network")}
     assert admin.json("token issue")["project_id"] == cloud.project_id("admin")

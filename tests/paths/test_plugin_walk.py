@@ -69,6 +69,7 @@ def port(
         security_groups=tuple(sorted({uuid(6, group) for group in groups})),
         extra_dhcp_opts=Map(opts),
         device_id="i",
+        binding_host_id="h0" if policy == 1 else "",
         dns_name=name,
         allowed_address_pairs=tuple(sorted({f"10.{p}.0.{10 + p} fa:16:3e:00:00:0{p}" for p in pairs or ()})),
         qos_policy=None if policy is None else uuid(15, policy),
@@ -168,6 +169,10 @@ def forwarding(number: int, of: int, to: int, protocol: str, ports: str) -> clou
     )
 
 
+def inactive(number: int, of: int, host: str) -> cloud.PortBinding:
+    return cloud.PortBinding(uuid=uuid(21, number), port=uuid(4, of), host=host)
+
+
 def trunk(number: int, parent: int) -> cloud.Trunk:
     return cloud.Trunk(uuid=uuid(19, number), port=uuid(4, parent))
 
@@ -238,6 +243,7 @@ changes = st.one_of(
     ),
     change(nb.NAT, 11, nat),
     change(cloud.Trunk, 19, trunk, few),
+    change(cloud.PortBinding, 21, inactive, few, st.sampled_from(["h1", "h2"])),
     change(cloud.SubPort, 20, subport, few, few),
     change(nb.GatewayChassis, 12, scheduled, few, few, st.integers(1, 3)),
     change(sb.Chassis, 13, chassis, yes, yes),

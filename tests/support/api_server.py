@@ -3,8 +3,9 @@
     with running_cloud(tmp_path) as cloud:
         reply = cloud.user("alice").post("/v2.0/networks", {"network": {"name": "blue"}})
 
-Users: admin (admin in project admin), alice and reader (member and reader in demo), bob (member in other); the
-password of each is NAME-secret. All processes are children of the test, ended when the `with` block ends.
+Users: admin (admin in project admin), alice and reader (member and reader in demo), bob (member in other), nova (admin
+and service in admin); the password of each is NAME-secret. All processes are children of the test, ended when the
+`with` block ends.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ USERS = (
     NewUser("alice", "alice-secret", {"demo": ["member"]}),
     NewUser("reader", "reader-secret", {"demo": ["reader"]}),
     NewUser("bob", "bob-secret", {"other": ["member"]}),
+    NewUser("nova", "nova-secret", {"admin": ["admin", "service"]}),
 )
 CONFIG = """
 flat_networks = ["public"]

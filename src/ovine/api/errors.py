@@ -75,6 +75,7 @@ class ServiceUnavailable(n_exc.ServiceUnavailable):  # type: ignore[misc]
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (RevisionNumberConstraintFailed, 412),
     (UnableToMatchGateways, 400),
+    (n_exc.PortBindingError, 409),
     *((kind, http.code) for kind, http in faults.FAULT_MAP.items()),
     (n_exc.Invalid, 400),
 )

@@ -14,7 +14,17 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.api import converters
 from neutron_lib.exceptions import allowedaddresspairs as pair_exc
 
-from ovine.api import binding, floating_ips, ipam, port_forwardings, qos_policies, router_ports, security_groups, trunks
+from ovine.api import (
+    binding,
+    floating_ips,
+    ipam,
+    port_bindings,
+    port_forwardings,
+    qos_policies,
+    router_ports,
+    security_groups,
+    trunks,
+)
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import bad_request, invalid_input
@@ -97,6 +107,8 @@ def update(draft: Draft, env: Env, judge: Judge, port: Port, parsed: dict[str, A
     columns["qos_policy"] = qos_policies.chosen(draft, judge, parsed, port.qos_policy)
     columns |= _changed_binding(env, network, port, parsed)
     _check_service(draft, port, columns)
+    if "binding_host_id" in columns:
+        port_bindings.settle(draft, port, columns["binding_host_id"])
     draft.update(port, **columns)
 
 
@@ -127,6 +139,7 @@ def delete(draft: Draft, env: Env, judge: Judge, port: Port) -> None:
     if is_metadata_port(port) or _is_service(draft, port):
         raise n_exc.ServicePortInUse(port_id=port.uuid, reason=f"has device owner {port.device_owner}")
     trunks.check_no_trunk(draft, port)
+    port_bindings.drop_all_of(draft, port)
     floating_ips.free_all_of(draft, port)
     port_forwardings.end_all_of(draft, port)
     draft.delete(port)

@@ -48,6 +48,7 @@ from neutron_lib.api.definitions import (
     port_mac_address_regenerate,
     port_security,
     portbindings,
+    portbindings_extended,
     provider_net,
     qos,
     qos_bw_limit_direction,
@@ -76,6 +77,7 @@ from ovine.model.cloud import (
     FloatingIP,
     Network,
     Port,
+    PortBinding,
     PortForwarding,
     QoSBandwidthLimitRule,
     QoSDSCPMarkingRule,
@@ -134,6 +136,7 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     expose_port_forwarding_in_fip,
     trunk,
     trunk_details,
+    portbindings_extended,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -266,6 +269,7 @@ QOS_POLICY = replace(
 BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_POLICY, "policy")
 DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
 TRUNK = _resource("trunk", Trunk, trunk.RESOURCE_ATTRIBUTE_MAP)
+BINDING = _part("binding", PortBinding, PORT, "port")
 PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floating_ip")
 _ALL = (
     NETWORK,

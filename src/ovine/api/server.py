@@ -20,7 +20,7 @@ from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, QOS_POLICY, ROUTER, TRUNK, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, PORT, QOS_POLICY, ROUTER, TRUNK, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -141,6 +141,8 @@ class NetworkApi:
                 return await self._addresses(request, caller, resource, uuid, action)
             case [uuid, action] if resource is ROUTER and action in router_actions.NAMES:
                 return await self._router_action(request, caller, uuid, action)
+            case [uuid, "bindings", *more] if resource is PORT:
+                return await self._bindings(request, caller, uuid, more)
             case [uuid, action] if resource is TRUNK and action in (*trunks.ACTIONS, "get_subports"):
                 return await self._trunk_action(request, caller, uuid, action)
             case [_, word, *_] if resource is QOS_POLICY and word in qos_rules.REFUSED:
@@ -221,6 +223,37 @@ class NetworkApi:
             return json_reply(200, await self._service.act_on_router(caller, uuid, action, body, if_match))
 
         return await _by_method(request, PUT=put)
+
+    async def _bindings(self, request: Request, caller: Caller, port: str, rest: list[str]) -> Response:
+        bindings = self._service.bindings
+
+        async def list() -> Response:
+            return json_reply(200, await bindings.listed(caller, port, _query(request)))
+
+        async def post() -> Response:
+            return json_reply(201, await bindings.create(caller, port, await self._body(request)))
+
+        async def get() -> Response:
+            return json_reply(200, await bindings.show(caller, port, rest[0], _query(request)))
+
+        async def put() -> Response:
+            return json_reply(200, await bindings.update(caller, port, rest[0], await self._body(request)))
+
+        async def delete() -> Response:
+            await bindings.delete(caller, port, rest[0])
+            return json_reply(204)
+
+        async def activate() -> Response:
+            return json_reply(200, await bindings.activate(caller, port, rest[0]))
+
+        match rest:
+            case []:
+                return await _by_method(request, GET=list, POST=post)
+            case [_]:
+                return await _by_method(request, GET=get, PUT=put, DELETE=delete)
+            case [_, "activate"]:
+                return await _by_method(request, PUT=activate)
+        raise errors.http_error(404)
 
     async def _trunk_action(self, request: Request, caller: Caller, uuid: str, action: str) -> Response:
         async def get() -> Response:

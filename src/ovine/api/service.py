@@ -37,6 +37,7 @@ from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import RevisionNumberConstraintFailed, bad_request, http_error
 from ovine.api.policy import Judge, Policy, Target, not_found, target_of
+from ovine.api.port_bindings import PortBindings
 from ovine.api.resources import ROUTER, SECURITY_GROUP, TRUNK, Resource
 from ovine.api.store import Store
 from ovine.api.subresources import SubResources
@@ -75,6 +76,7 @@ class Service:
     def __init__(self, store: Store, policy: Policy, env: Env) -> None:
         self._store, self._policy, self._env = store, policy, env
         self.parts = SubResources(store, policy, env)
+        self.bindings = PortBindings(store, policy, env)
 
     def judge(self, caller: Caller) -> Judge:
         return self._policy.judge(caller)

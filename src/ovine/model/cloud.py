@@ -130,6 +130,18 @@ class Port(Row, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+@table("Port_Binding", indexes=(("port", "host"),))
+class PortBinding(Row, frozen=True, kw_only=True):
+    """A host on which a port may come up besides the one that it is on. A change changes the port's revision, too."""
+
+    port: Annotated[Uuid, Strong("Port"), IMMUTABLE] = NO_UUID
+    host: Annotated[str, IMMUTABLE] = ""
+    vnic_type: str = "normal"
+    profile: str = "{}"
+    vif_type: str = "unbound"
+    vif_details: str = "{}"
+
+
 @table("IP_Allocation", root=False, indexes=(("subnet", "ip_address"),))
 class IPAllocation(Row, frozen=True, kw_only=True):
     """One address of a port. `ip_address` is in canonical form; `position` keeps the API's order of fixed_ips."""
@@ -340,4 +352,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.9.0", globals())
+DATABASE = database("Ovine_Cloud", "0.10.0", globals())

@@ -19,6 +19,7 @@ ALLOCATIONS_OF_SUBNET: Index[cloud.IPAllocation] = Index(cloud.IPAllocation, lam
 METADATA_PORTS: Index[cloud.Port] = Index(
     cloud.Port, lambda port: (port.network,) if port.device_owner == DISTRIBUTED else ()
 )
+BINDINGS_OF_PORT: Index[cloud.PortBinding] = Index(cloud.PortBinding, lambda row: (row.port,), "inactive bindings")
 SUBPORTS_OF_PORT: Index[cloud.SubPort] = Index(cloud.SubPort, lambda sub: (sub.port,), "subports by port")
 
 

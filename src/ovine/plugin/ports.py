@@ -15,7 +15,7 @@ from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
 from ovine.plugin import addresses as columns
 from ovine.plugin.dhcp import DHCP_OPTIONS, options_of_port
-from ovine.plugin.inputs import DISTRIBUTED, Address, addresses, nested, virtual
+from ovine.plugin.inputs import BINDINGS_OF_PORT, DISTRIBUTED, Address, addresses, nested, virtual
 from ovine.plugin.nat import FLOATING_IPS_OF_PORT, FLOATING_PORTS
 from ovine.plugin.networks import MEMBERS, SWITCH_PORTS, switch_name
 from ovine.plugin.router_places import Place, lrp_name, place
@@ -38,7 +38,7 @@ def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     pairs = columns.pairs_of(port.allowed_address_pairs)
     distributed = port.device_owner == DISTRIBUTED
     secure = port.port_security_enabled and not port.device_owner.startswith("network:")
-    options = {"requested-chassis": port.binding_host_id} if port.binding_host_id else {}
+    options = _requested(q, key)
     inside, taken = nested(q, key), virtual(q, key)
     if taken is not None:
         options |= {"virtual-ip": taken.ip, "virtual-parents": ",".join(taken.parents)}
@@ -60,6 +60,16 @@ def switch_port(q: Reader, key: Uuid) -> Iterator[Emit]:
             external_ids=_external_ids(q, key, fixed),
         ),
     )
+
+
+def _requested(q: Reader, key: Uuid) -> dict[str, str]:
+    """Where a port is to be: on its host; while it moves also on the next one, which blocks it until it announces."""
+    host = q.row(cloud.Port, key).binding_host_id
+    others = sorted(q.row(cloud.PortBinding, found).host for found in q.find(BINDINGS_OF_PORT, key))
+    if not host:
+        return {}
+    moving = {"activation-strategy": "rarp"} if others else {}
+    return {"requested-chassis": ",".join((host, *others))} | moving
 
 
 def _router_side(q: Reader, key: Uuid, where: Place) -> Iterator[Emit]:

@@ -233,3 +233,15 @@ def test_a_port_whose_address_others_may_use_is_virtual(engine: Engine) -> None:
     engine.run()
     row = engine.rows(SWITCH_PORTS)[PORT]
     assert (row.type, row.options) == ("", {"requested-chassis": "hv1"})
+
+
+def test_a_port_that_moves_is_requested_on_both_hosts(engine: Engine) -> None:
+    key = Uuid(NET[:-1] + "7")
+    engine.feed(cloud.Port, PORT, msgspec.structs.replace(port(), binding_host_id="hv2"))
+    engine.feed(cloud.PortBinding, key, cloud.PortBinding(uuid=key, port=PORT, host="hv1"))
+    engine.run()
+    options = {"requested-chassis": "hv2,hv1", "activation-strategy": "rarp"}
+    assert engine.rows(SWITCH_PORTS)[PORT].options == options
+    engine.feed(cloud.PortBinding, key, None)
+    engine.run()
+    assert engine.rows(SWITCH_PORTS)[PORT].options == {"requested-chassis": "hv2"}
