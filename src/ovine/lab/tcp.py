@@ -16,18 +16,20 @@ def transfer(
     address: str,
     size: int = 200_000,
     port: int = 7000,
+    inner_port: int | None = None,
     timeout: float = TIMEOUT,
 ) -> str:
     """Sends `size` bytes from one to the other, and returns the client's address as the server saw it.
 
-    `address` is where the client connects to, `timeout` the seconds that each step may take. Raises OSError if they do
-    not all arrive; TimeoutError, which is one, if there is no connection.
+    `address` is where the client connects to, `inner_port` where the server listens if not on `port`, `timeout` the
+    seconds that each step may take. Raises OSError if they do not all arrive; TimeoutError, which is one, if there is
+    no connection.
     """
     kind = (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     with server.socket(*kind) as listener, client.socket(*kind) as opened:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("", port))
+        listener.bind(("", port if inner_port is None else inner_port))
         listener.listen()
         for one in (listener, opened):
             one.settimeout(timeout)
