@@ -264,6 +264,10 @@ def _bind_vport(action: act.BindVport, scope: Scope) -> Encoded:
     return call(((action.parent, t.INPORT),), _service(Opcode.BIND_VPORT)(action, scope))
 
 
+def _svc_check(action: act.HandleSvcCheck, scope: Scope) -> Encoded:
+    return call(((action.port, t.INPORT),), _service(Opcode.HANDLE_SVC_CHECK)(action, scope))
+
+
 def _maker(opcode: Opcode) -> Encoder:
     """A block for a new packet: the block travels as OpenFlow actions, to be run on what the controller makes.
 
@@ -291,8 +295,8 @@ def _frag_mtu(opcode: Opcode, assigned: Iterable[act.SetOvnField]) -> int:
     return mtu
 
 
-def _for_nobody(action: act.HandleSvcCheck | act.HandleDhcpv6Reply, scope: Scope) -> Encoded:
-    """Answers to health checks and requests for prefixes. This controller sends none."""
+def _for_nobody(action: act.HandleDhcpv6Reply, scope: Scope) -> Encoded:
+    """Answers to requests for prefixes. This controller sends none."""
     del action, scope
     return ()
 
@@ -358,7 +362,8 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.PutNdRaOpts: _service(Opcode.PUT_ND_RA_OPTS),
     act.DnsLookup: _service(Opcode.DNS_LOOKUP),
     act.HandleDhcpv6Reply: _for_nobody,
-    act.HandleSvcCheck: _for_nobody,
+    act.HandleSvcCheck: _svc_check,
+    act.TriggerEvent: _service(Opcode.TRIGGER_EVENT),
     act.HandleBfdMsg: _service(Opcode.HANDLE_BFD_MSG),
     act.Igmp: _service(Opcode.IGMP),
     act.BindVport: _bind_vport,

@@ -48,6 +48,7 @@ WHOLE: Final[tuple[type[Row], ...]] = (
     sb.Meter,
     sb.MeterBand,
     sb.BFD,
+    sb.ServiceMonitor,
     sb.Mirror,
 )
 CONDITIONAL: Final[tuple[type[Row], ...]] = (
@@ -63,6 +64,7 @@ CONDITIONAL: Final[tuple[type[Row], ...]] = (
     sb.LoadBalancer,
     sb.IPMulticast,
     sb.IGMPGroup,
+    sb.ControllerEvent,
 )
 GROUPED: Final[Clause] = ("logical_dp_group", "!=", None)
 
@@ -90,6 +92,7 @@ def our_rows(q: Reader, _key: tuple[()]) -> Iterator[Emit]:
         yield INTEREST(("Port_Binding", ("requested_chassis", "==", own)), True)
         yield INTEREST(("Port_Binding", ("additional_chassis", "==", (own,))), True)
         yield INTEREST(("IGMP_Group", ("chassis", "==", own)), True)
+        yield INTEREST(("Controller_Event", ("chassis", "==", own)), True)
         yield INTEREST(("Chassis_Private", ("chassis", "==", own)), True)
 
 

@@ -9,7 +9,7 @@ Tests: tests/unit/controller/test_controller_packets.py.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from ovine.controller.services import Opcode, Service, World, decode, services
 from ovine.controller.services.timed import Change, Effect, Event, Gone
@@ -86,13 +86,15 @@ class PacketServices:
         ]
 
 
-def _identity(row: Row) -> Iterator[tuple[str, str | int]]:
+def _identity(row: Row) -> Iterator[tuple[str, Hashable]]:
     if isinstance(row, sb.FDB):
         yield from (("mac", row.mac), ("dp_key", row.dp_key))
     elif isinstance(row, sb.MACBinding):
         yield from (("logical_port", row.logical_port), ("ip", row.ip))
     elif isinstance(row, sb.IGMPGroup):
         yield from (("address", row.address), ("datapath", row.datapath or ""), ("chassis", row.chassis or ""))
+    elif isinstance(row, sb.ControllerEvent):
+        yield from (("event_type", row.event_type), ("event_info", row.event_info), ("chassis", row.chassis or ""))
     else:
         raise TypeError(f"{type(row).__name__} is no table that services may write to")
 

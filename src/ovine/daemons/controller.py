@@ -199,7 +199,7 @@ class Controller:
             self._feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
-            elif change.table in (sb.MACBinding, sb.StaticMACBinding, sb.IGMPGroup):
+            elif change.table in (sb.MACBinding, sb.StaticMACBinding, sb.IGMPGroup, sb.ServiceMonitor):
                 self._wake_timed.set()
         self._at_rest = False
         self.wake.set()

@@ -17,7 +17,9 @@ from ovine.controller.services import (
     dhcp4,
     dhcp6,
     dns,
+    events,
     fdb,
+    health,
     lb_hairpin,
     mac_binding,
     neighbours,
@@ -47,6 +49,8 @@ SERVICES: tuple[Service, ...] = (
     virtual_ports.SERVICE,
     activation.SERVICE,
     snooping.SERVICE,
+    health.SERVICE,
+    events.SERVICE,
 )
 RULES: tuple[Rule, ...] = (
     *port_security.RULES,
@@ -58,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     *lb_hairpin.RULES,
     *prefix_delegation.RULES,
     *snooping.RULES,
+    *health.RULES,
 )
 
 
@@ -71,6 +76,7 @@ def timed() -> TimedServices:
             ra_periodic.PeriodicAdvertisements(rng),
             bfd.Sessions(rng),
             snooping.Snooping(),
+            health.HealthChecks(rng),
         )
     )
 
@@ -80,5 +86,6 @@ WANTS: tuple[Relation[Any, Any], ...] = (
     ra_periodic.ADVERTISERS,
     bfd.SESSIONS,
     snooping.SWITCHES,
+    health.WATCHED,
 )
 """What they are told."""

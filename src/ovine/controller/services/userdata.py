@@ -37,6 +37,7 @@ class Opcode(IntEnum):
     HANDLE_SVC_CHECK = 25
     HANDLE_BFD_MSG = 26
     IGMP = 27
+    TRIGGER_EVENT = 28
     PUT_ARP = 40
     PUT_ND = 41
     PUT_FDB = 42
