@@ -61,8 +61,8 @@ def _table(row: sb.RBACPermission, names: Names) -> Hashable:
     return row.table
 
 
-def _name(row: sb.RBACRole, names: Names) -> Hashable | None:
-    return ROLE if row.name == ROLE else None
+def _name(row: sb.RBACRole, names: Names) -> Hashable:
+    return row.name
 
 
 TARGETS: tuple[Target[sb.RBACPermission] | Target[sb.RBACRole], ...] = (
