@@ -64,6 +64,38 @@ async def test_a_switch_and_its_ports_are_bound_and_go_with_the_switch(bed: Nort
             assert not client.replica.rows(table)
 
 
+async def test_tunnel_keys_are_changed_and_swapped_while_rows_stay(bed: NorthdBed, daemon: Daemon) -> None:
+    make_switch(bed)
+    bed.nbctl("--wait=sb", "ls-add", "s2")
+    async with replica(bed.below, sb.DATABASE) as client:
+
+        async def keys() -> dict[str, tuple[str, int]]:
+            await client.barrier()
+            found = {row.external_ids["name"]: row for row in client.replica.rows(sb.DatapathBinding).values()}
+            ports = {row.logical_port: row for row in client.replica.rows(sb.PortBinding).values()}
+            rows = {"s1": found["s1"], "s2": found["s2"], "p1": ports["p1"], "p2": ports["p2"]}
+            return {name: (row.uuid, row.tunnel_key) for name, row in rows.items()}
+
+        def request(**wanted: int) -> None:
+            words: list[str] = []
+            for name, key in wanted.items():
+                if name.startswith("s"):
+                    words += ["--", "set", "Logical_Switch", name, f"other_config:requested-tnl-key={key}"]
+                else:
+                    words += ["--", "set", "Logical_Switch_Port", name, f"options:requested-tnl-key={key}"]
+            bed.nbctl("--wait=sb", *words)
+
+        first = await keys()
+        for wanted in ({"s1": 70, "s2": 71, "p1": 10, "p2": 11}, {"s1": 71, "s2": 70, "p1": 11, "p2": 10}):
+            request(**wanted)
+            assert await keys() == {name: (first[name][0], key) for name, key in wanted.items()}
+        request(s1=70, p2=500)
+        now = await keys()
+        assert {name: uuid for name, (uuid, _) in now.items()} == {name: uuid for name, (uuid, _) in first.items()}
+        assert now["p2"][1] == 500
+        assert now["s1"][1] != now["s2"][1] and 70 in (now["s1"][1], now["s2"][1])
+
+
 async def test_sequence_numbers_go_down_and_up(bed: NorthdBed, daemon: Daemon) -> None:
     bed.sync()
     async with replica(bed.above, nb.DATABASE) as above, replica(bed.below, sb.DATABASE) as below:

@@ -179,17 +179,30 @@ def test_with_vxlan_between_some_hosts_keys_fit_into_its_twelve_bits(lab: Lab, i
 
 
 def test_a_host_that_is_removed_comes_back_and_one_that_left_is_forgotten(lab: Lab, instances: Instances) -> None:
+    """A gateway port is on h2 as long as h2 is there, and on h3 while it is not."""
+    lab.nbctl("lr-add", "r", "--", "lrp-add", "r", "r-out", "02:00:00:00:ff:01", "192.0.2.1/24")
+    lab.nbctl("lrp-set-gateway-chassis", "r-out", "h2", "20", "--", "lrp-set-gateway-chassis", "r-out", "h3", "10")
+
+    def gateway_on(host: str) -> bool:
+        chassis = lab.sbctl("--bare", "--columns=_uuid", "find", "Chassis", f"name={host}").strip()
+        return bool(chassis) and chassis in lab.sbctl("get", "Port_Binding", "cr-r-out", "chassis")
+
+    wait_for(lambda: "cr-r-out" in lab.sbctl("show") and gateway_on("h2"), "the gateway is on h2")
     lab.sbctl("chassis-del", "h2")
     lab.wait_for_chassis(lab.spec.host("h2"))
     for host in ("h1", "h3"):
         instances[host].wait_reaches("10.0.0.2")
+    wait_for(lambda: gateway_on("h2"), "the gateway is on h2 again")
     lab.stop_controller(lab.spec.host("h2"), restart=False)
     wait_for(lambda: all("h2" not in " ".join(tunnels(lab, host)) for host in ("h1", "h3")), "no tunnels to it")
     assert lab.sbctl("--bare", "--columns=name", "list", "Chassis_Private").split() in (["h1", "h3"], ["h3", "h1"])
     wait_for(lambda: lab.nbctl("get", "Logical_Switch_Port", "red-2", "up").strip() == "false", "its port is down")
+    wait_for(lambda: gateway_on("h3"), "the gateway has moved to h3")
     lab.start_controller(lab.spec.host("h2"))
     for host in ("h1", "h3"):
         instances[host].wait_reaches("10.0.0.2")
+    wait_for(lambda: gateway_on("h2"), "the gateway is back on h2")
+    lab.nbctl("lr-del", "r")
     lab.sync()
 
 
