@@ -31,6 +31,8 @@ from ovine.model.base import StrMap, Uuid
 from ovine.openflow import Action, Bundle, Move, Output, Resubmit, SetField
 
 CHASSIS_ID: Final = "ovn-chassis-id"
+PREFERRED: Final = "default-encap-ip"
+"""The key of Encap.options for a chassis's `ovn-encap-ip-default`."""
 FIRST_GROUP: Final = 0x8000
 """Egress keys from here on are multicast groups."""
 
@@ -145,16 +147,22 @@ def exits(q: Reader, name: str) -> tuple[tuple[str, str, Exit], ...]:
 
 @query
 def exit_to(q: Reader, uuid: Uuid, encap: Uuid | None) -> Exit | None:
-    """The tunnel to a chassis, to a particular encapsulation of it if one is asked for; None if there is none (yet)."""
+    """The tunnel to a chassis: to a particular encapsulation, else to the one it prefers; None if there is none."""
     settings, row = config(q), q.get(sb.Chassis, uuid)
     if settings is None or row is None or row.name == settings.chassis:
         return None
     wanted = q.get(sb.Encap, encap) if encap is not None else None
-    address = wanted.ip if wanted is not None else None
+    address = wanted.ip if wanted is not None else _preferred(q, row)
     found = exits(q, row.name)
     fitting = [entry for entry in found if address in (None, entry[0])] or list(found)
     ours = [entry for entry in fitting if entry[1] in ("", settings.default_ip)] or fitting
     return ours[0][2] if ours else None
+
+
+def _preferred(q: Reader, row: sb.Chassis) -> str | None:
+    """The address where a chassis with several wants what is for no particular one; None if it does not say."""
+    encaps = (q.get(sb.Encap, encap) for encap in row.encaps)
+    return next((ip for encap in encaps if encap is not None and (ip := encap.options.get(PREFERRED))), None)
 
 
 def wrap(kind: str, number: int, datapath: int, outport: int) -> tuple[Action, ...]:
