@@ -269,9 +269,8 @@ async def test_rows_of_hosts_are_left_alone(bed: NorthdBed, daemon: Daemon) -> N
         await add_host(below, "h1", nb_cfg=0)
         transaction = Transaction()
         transaction.insert(sb.ControllerEvent(event_type="empty_lb_backends", seq_num=1))
-        transaction.insert(sb.ServiceMonitor(ip="10.0.0.1", port=80, protocol="tcp", logical_port="p1"))
         await below.transact(transaction)
-        tables = (sb.ControllerEvent, sb.ServiceMonitor, sb.Chassis, sb.ChassisPrivate, sb.Encap)
+        tables = (sb.ControllerEvent, sb.Chassis, sb.ChassisPrivate, sb.Encap)
         before = {table: dict(below.replica.rows(table)) for table in tables}
         make_switch(bed)
         bed.nbctl("--wait=sb", "ls-del", "s1")
