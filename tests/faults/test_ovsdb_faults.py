@@ -174,6 +174,20 @@ async def test_a_stopped_server_is_noticed_by_the_probe(server):
         await add(one, "b")
 
 
+async def test_the_probe_interval_of_a_connection_may_change(server):
+    async with relay(server.socket) as link, client(link.remote, probe_interval=0.0) as one:
+        await one.barrier()
+        assert not link.asked("echo")
+        one.probe_every(0.05)
+        await until(lambda: len(link.asked("echo")) >= 2, "probes")
+        one.probe_every(0.0)
+        await one.barrier()
+        before = len(link.asked("echo"))
+        for _ in range(50):
+            await one.barrier()
+        assert len(link.asked("echo")) == before and one.generation == 1
+
+
 async def test_a_quiet_connection_is_kept_by_the_probe(server):
     async with relay(server.socket) as link, client(link.remote, probe_interval=0.05) as one:
         await until(lambda: len(link.asked("echo")) >= 3, "three probes")

@@ -108,7 +108,7 @@ def _chassis_private(txn: Transaction, replica: Replica, name: str, ours: Uuid, 
             txn.delete(sb.ChassisPrivate, stale.uuid)
     row = _named(replica, sb.ChassisPrivate, name)
     wanted: dict[str, Any] = {"chassis": ours}
-    if progress.nb_cfg and (row is None or row.nb_cfg != progress.nb_cfg):
+    if progress.nb_cfg and _reports(replica) and (row is None or row.nb_cfg != progress.nb_cfg):
         wanted |= {"nb_cfg": progress.nb_cfg, "nb_cfg_timestamp": progress.timestamp}
     if row is None:
         txn.insert(sb.ChassisPrivate(name=name, **wanted))
@@ -137,6 +137,15 @@ def _bind_beside(txn: Transaction, replica: Replica, row: sb.PortBinding, claim:
     encap = _encap(replica, ours, claim.encap_ip)
     if encap is not None and encap not in row.additional_encap:
         txn.mutate(sb.PortBinding, row.uuid, "additional_encap", "insert", (encap,))
+
+
+def _reports(replica: Replica) -> bool:
+    """Whether hosts are to say how far they have come: not with options:enable_chassis_nb_cfg_update=false.
+
+    Each change of a large cloud would have every host write a row. The local database says it in any case.
+    """
+    rows = replica.rows(sb.SBGlobal).values()
+    return not any(row.options.get("enable_chassis_nb_cfg_update", "").lower() == "false" for row in rows)
 
 
 def _bind(txn: Transaction, replica: Replica, row: sb.PortBinding, claim: Claim, ours: Uuid, *, up: bool) -> None:

@@ -90,7 +90,7 @@ class Controller:
         self.settings: Config | None = None
         self._before: Config | None = None
         """The last settings that made sense."""
-        self._remote: tuple[str, float, Tls | None] | None = None
+        self._remote: tuple[str, Tls | None] | None = None
         self._at_rest = False
         self._awaited = False
         """Conditions were sent whose rows have not all arrived."""
@@ -275,7 +275,9 @@ class Controller:
         if before is None or now.bridge != before.bridge:
             self._follow_bridge(now.bridge)
         self._before = now
-        remote = (now.remote, now.probe_interval, self._tls())
+        if self.southbound is not None:
+            self.southbound.probe_every(now.probe_interval)
+        remote = (now.remote, self._tls())
         if now.remote and remote != self._remote:
             self._remote = remote
             await self._connect_southbound(now)

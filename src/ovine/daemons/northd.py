@@ -63,7 +63,7 @@ class Northd:
         self._reported: set[str] = set()
         self.derivation = Derivation(northd.new_engine(), context.log, report=self._report)
         self.derivation.paused = True
-        above.subscribe(self._note_time)
+        above.subscribe(self._note_global)
         for client, tables in ((above, northd.NB_INPUTS), (below, northd.SB_INPUTS)):
             self.derivation.feed(client, tables)
         # The southbound goes first: others wait for it.
@@ -174,12 +174,18 @@ class Northd:
                 if changes := progress(row, below.nb_cfg, reached, self._seen, _now()):
                     transaction.update(nb.NBGlobal, uuid, **changes)
 
-    def _note_time(self, batch: Batch) -> None:
+    def _note_global(self, batch: Batch) -> None:
+        """Notes when an nb_cfg was seen first, and follows options that concern the connections."""
         from ovine.model import nb
+        from ovine.northd.config import probe_interval
 
         for change in batch:
-            if isinstance(change.new, nb.NBGlobal) and change.new.nb_cfg != self._nb_cfg:
+            if not isinstance(change.new, nb.NBGlobal):
+                continue
+            if change.new.nb_cfg != self._nb_cfg:
                 self._nb_cfg, self._seen = change.new.nb_cfg, _now()
+            for client in (self.above, self.below):
+                client.probe_every(probe_interval(change.new.options))
 
     # --- reports ------------------------------------------------------------------------------------------------------
 

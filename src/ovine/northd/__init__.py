@@ -194,6 +194,7 @@ RULES: tuple[Rule, ...] = (
     config.any_nested,
     config.global_row,
     config.hosts_reached,
+    config.probe_setting,
     rbac.host_role,
     learned.stale_mac_binding,
     learned.stale_fdb,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ovine import __version__
 from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import nb, sb
-from ovine.model.base import StrMap, Uuid
+from ovine.model.base import Map, StrMap, Uuid
 from ovine.northd.datapaths import keys_up_to
 from ovine.projection import Names, Target
 
@@ -25,6 +25,7 @@ class Reached(NamedTuple):
     """When the last of them did; in milliseconds since the epoch."""
 
 
+PROBE_SENSIBLE: Relation[Uuid, bool] = Relation("probe interval makes sense")
 THE_ROW = ""
 """The key of what there is one of."""
 NESTED = Index(nb.LogicalSwitchPort, lambda row: (THE_ROW,) if row.parent_name else (), "nested ports")
@@ -86,6 +87,32 @@ def progress(row: nb.NBGlobal, committed: int, reached: Reached | None, seen: in
     if hosts.nb_cfg != row.hv_cfg:
         changes |= {"hv_cfg": hosts.nb_cfg, "hv_cfg_timestamp": hosts.timestamp}
     return changes
+
+
+DEFAULT_PROBE = 5.0
+LEAST_PROBE = 1.0
+
+
+def probe_interval(options: Map[str, str]) -> float:
+    """NB_Global options:northd_probe_interval (milliseconds) in seconds; 0 for no probes, else at least one second.
+
+    What is no number counts as absent; `probe_setting` reports it.
+    """
+    text = options.get("northd_probe_interval", "")
+    if not (text.isascii() and text.isdigit()):
+        return DEFAULT_PROBE
+    return max(LEAST_PROBE, int(text) / 1000) if int(text) else 0.0
+
+
+@rule(over=nb.NBGlobal, writes=(PROBE_SENSIBLE,))
+def probe_setting(q: Reader, key: Uuid) -> Iterator[Emit]:
+    """Makes a failure of a probe interval that is no number."""
+    text = q.row(nb.NBGlobal, key).options.get("northd_probe_interval", "0")
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(
+            f"northd_probe_interval {text!r} is no number of milliseconds; it is {DEFAULT_PROBE:g} seconds"
+        )
+    yield PROBE_SENSIBLE(key, True)
 
 
 def _key(row: sb.SBGlobal, names: Names) -> Hashable:

@@ -123,6 +123,14 @@ class Client:
         """How often a monitor came up after the first time."""
         return max(0, self.generation - 1)
 
+    def probe_every(self, seconds: float) -> None:
+        """Changes the probe interval, of the present connection too; 0 for no probes."""
+        if seconds != self._probe_interval:
+            self._probe_interval = seconds
+            if self._link is not None:
+                self._link.session.probe_every(seconds)
+                self._link.set_timer()
+
     # --- reading ---
 
     def subscribe(self, callback: Callable[[Batch], None]) -> None:
@@ -343,7 +351,7 @@ class _Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self.session.start(self._loop.time())
         self.flush()
-        self._set_timer()
+        self.set_timer()
 
     def data_received(self, data: bytes) -> None:
         self.dispatch(self.session.receive(data, self._loop.time()))
@@ -394,14 +402,17 @@ class _Link(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(reason)
 
-    def _set_timer(self) -> None:
+    def set_timer(self) -> None:
+        """To be called when the session's `next_tick` has changed."""
+        if self._timer is not None:
+            self._timer.cancel()
         due = self.session.next_tick()
         if due is not None:
             self._timer = self._loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
         self.dispatch(self.session.tick(self._loop.time()))
-        self._set_timer()
+        self.set_timer()
 
 
 def _tls_context(remotes: Iterable[Remote], tls: Tls | None) -> ssl.SSLContext | None:

@@ -173,6 +173,10 @@ class Session:
             self._probing, self._probed = True, now
             self._call("echo", [], _ignored)
 
+    def probe_every(self, seconds: float) -> None:
+        """Probes after so much silence from now on, or never (0); `next_tick` changes."""
+        self._probe_interval = seconds
+
     def next_tick(self) -> float | None:
         """When `tick` is due; None for never."""
         if self.lost or self._probe_interval <= 0:

@@ -107,6 +107,18 @@ async def test_the_first_plan_registers_the_chassis_with_an_encap_for_each_type(
     assert (private.chassis, private.nb_cfg, private.nb_cfg_timestamp) == (chassis.uuid, 3, 1000)
 
 
+async def test_progress_is_not_reported_where_the_cloud_does_not_want_it(below: Bench) -> None:
+    option = StrMap({"enable_chassis_nb_cfg_update": "false"})
+    (row,) = await below.write(sb.SBGlobal(options=option))
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress(3, 1000)))
+    assert below.one(sb.ChassisPrivate, name="hv1").nb_cfg == 0
+    txn = Transaction()
+    txn.update(sb.SBGlobal, row, options=StrMap())
+    await below.client.transact(txn)
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress(3, 1000)))
+    assert below.one(sb.ChassisPrivate, name="hv1").nb_cfg == 3
+
+
 async def test_a_change_of_the_address_replaces_the_encaps_and_keeps_the_chassis(below: Bench) -> None:
     await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {}, Progress()))
     before = below.one(sb.Chassis, name="hv1")

@@ -292,6 +292,26 @@ def test_a_host_may_learn_only_where_a_port_learns(northbound: Northbound) -> No
     assert set(engine.rows(learned.STALE)) == {(sb.FDB, row_uuid("q1")), (sb.FDB, row_uuid("q2"))}
 
 
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, 5.0), ("0", 0.0), ("60000", 60.0), ("20", 1.0), ("soon", 5.0), ("", 5.0), ("-1", 5.0)]
+)
+def test_the_probe_interval_of_northd_is_said_in_milliseconds(said: str | None, seconds: float) -> None:
+    options = StrMap({} if said is None else {"northd_probe_interval": said})
+    assert config.probe_interval(options) == seconds
+
+
+def test_a_probe_interval_that_is_no_number_is_reported() -> None:
+    engine = northd.new_engine()
+    options = StrMap({"northd_probe_interval": "soon"})
+    engine.feed(nb.NBGlobal, row_uuid("g"), nb.NBGlobal(uuid=row_uuid("g"), options=options))
+    engine.run()
+    (failure,) = engine.failures()
+    assert failure.rule == "northd.config.probe_setting" and "'soon' is no number of milliseconds" in failure.error
+
+
 # --- ports in several places ------------------------------------------------------------------------------------------
 
 
@@ -316,6 +336,7 @@ def test_where_a_port_is_active_is_kept_for_as_long_as_it_may_be_there(northboun
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
+        "sampled_drops": {"options": StrMap({"debug_drop_collector_set": "7"})},
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
