@@ -7,7 +7,6 @@ takes no other connection. What hosts may write is what our northd says, and Deb
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +20,7 @@ from ovine.model.base import StrMap, Uuid
 from ovine.ovsdb import Client, Tls, Transaction, TransactionError
 from support.certificates import Authority, Keys, authority
 from support.frames import build
-from support.hosts import Host, machine
+from support.hosts import Host, debians_controller, machine
 from support.northd_bed import SCHEMAS, NorthdBed
 from support.ovsdb import DEADLINE, free_port, start_server, until
 
@@ -99,18 +98,6 @@ async def give_keys(one: Host, keys: Keys) -> None:
     ssl = txn.insert(vs.SSL(private_key=str(keys.key), certificate=str(keys.cert), ca_cert=str(keys.ca)))
     txn.update(vs.OpenVSwitch, root, ssl=ssl)
     await one.local.transact(txn)
-
-
-@contextlib.contextmanager
-def debians_controller(one: Host) -> Iterator[None]:
-    here = str(one.directory)
-    command = ["ovn-controller", one.local_server.remote, "-vconsole:off"]
-    environment = os.environ | {"OVS_RUNDIR": here, "OVN_RUNDIR": here}
-    with subprocess.Popen([*command, f"--log-file={here}/c.log"], env=environment) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -232,6 +232,19 @@ async def machine(
             yield Host(here, below, server, southbound, local, switch, controller, (settings | dict(ids))["system-id"])
         finally:
             await local.close()
+
+
+@contextlib.contextmanager
+def debians_controller(one: Host) -> Iterator[None]:
+    """Debian's ovn-controller on a host whose own one does not run."""
+    here = str(one.directory)
+    command = ["ovn-controller", one.local_server.remote, "-vconsole:off"]
+    environment = os.environ | {"OVS_RUNDIR": here, "OVN_RUNDIR": here}
+    with subprocess.Popen([*command, f"--log-file={here}/c.log"], env=environment) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def _inserted(row: Row) -> Transaction:
