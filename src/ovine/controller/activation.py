@@ -2,8 +2,8 @@
 
 While a machine migrates, its port is on both hosts. On the new one it is *blocked*, in both directions, until a packet
 comes out of it that shows that the machine runs there: a *sign of life*, as hypervisors or the machine itself send it.
-That packet is let through, and reported (`ovine.controller.services.activation`); this chassis then enters itself into
-`options:additional-chassis-activated`, and the port is open.
+That packet is let through, and reported (`ovine.controller.services.activation`). The port is open at once
+(`Activated`), and this chassis enters itself into `options:additional-chassis-activated`, which counts from then on.
 
 A nested port is blocked with its parent. Source: ovn-nb(5), options:activation-strategy.
 Tests: tests/unit/controller/test_controller_places.py, tests/cases/packets/port_activation.txt.
@@ -11,6 +11,7 @@ Tests: tests/unit/controller/test_controller_places.py, tests/cases/packets/port
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from ovine.controller.config import config
@@ -28,6 +29,13 @@ SIGNS: Final[dict[str, tuple[Entry, ...]]] = {
     "na": (("eth_type", 0x86DD, None), ("ip_proto", 58, None), ("icmpv6_type", 136, None)),
 }
 """What counts as a sign of life, by the word of a strategy. OVN has the first since 22.09, the others since 25.03."""
+
+
+@dataclass(frozen=True)
+class Activated:
+    """A port has given a sign of life, and its binding does not say so yet. By logical port."""
+
+
 REPORT: Final = Controller(userdata=Userdata(Opcode.ACTIVATE).encode())
 
 
@@ -61,4 +69,12 @@ def _waiting(q: Reader, uuid: Uuid) -> Uuid | None:
         return _waiting(q, parent) if parent is not None else None
     if not _strategies(port.options.get("activation-strategy", "")):
         return None
-    return None if settings.chassis in port.options.get(ACTIVATED, "").split(",") else uuid
+    said = settings.chassis in port.options.get(ACTIVATED, "").split(",")
+    return None if said or q.value(Activated, port.logical_port) is not None else uuid
+
+
+def is_over(binding: sb.PortBinding | None, name: str, ours: Uuid | None) -> bool:
+    """Whether a binding says by now that its port is active on the chassis `name`, or is not to be there any more."""
+    if binding is None or ours not in binding.requested_additional_chassis:
+        return True
+    return name in binding.options.get(ACTIVATED, "").split(",")

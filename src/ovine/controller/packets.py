@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from ovine.controller.services import Opcode, Service, World, decode, services
-from ovine.controller.services.timed import Change, Effect, Event, Gone
+from ovine.controller.services.timed import Change, Effect, Event, Fact, Gone
 from ovine.engine import Failure
 from ovine.model import sb
 from ovine.model.base import Row
@@ -28,6 +28,8 @@ class PacketServices:
         self.failed: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
         self.learned: dict[tuple[str, ...], Row | Change | Gone] = {}
+        self.facts: list[Fact] = []
+        """What the engine has not been told yet."""
         self.events: list[Event] = []
         """What timed services have not heard yet."""
         self._world = world
@@ -60,6 +62,8 @@ class PacketServices:
                 self.learned["change", effect.uuid, *(name for name, _ in effect.columns)] = effect
             elif isinstance(effect, Gone):
                 self.learned["gone", effect.uuid] = effect
+            elif isinstance(effect, Fact):
+                self.facts.append(effect)
             elif isinstance(effect, Event):
                 self.events.append(effect)
             else:

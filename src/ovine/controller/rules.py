@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ovine.controller import (
+    activation,
     addresses,
     bfd,
     chassis,
@@ -107,6 +108,7 @@ SWITCH_MONITORS: Final = (
 
 INPUTS: Final[tuple[type[Any], ...]] = (
     local.Yielded,
+    activation.Activated,
     *(monitor.table for monitor in SWITCH_MONITORS),
     *interest.WHOLE,
     *interest.CONDITIONAL,

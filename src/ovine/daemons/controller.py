@@ -199,6 +199,7 @@ class Controller:
             self._feed(change.table, change.uuid, change.new)
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
+                self._notice_activation(change.old, change.new)
             elif change.table in (sb.MACBinding, sb.StaticMACBinding, sb.IGMPGroup, sb.ServiceMonitor):
                 self._wake_timed.set()
         self._at_rest = False
@@ -223,6 +224,17 @@ class Controller:
                 self._feed(Yielded, new.logical_port, Yielded(claim.interface))
             elif claim is not None:
                 self._contests.taken(new.uuid, time.monotonic())
+
+    def _notice_activation(self, old: Any, new: Any) -> None:
+        """Forgets that a port was activated here, once its binding says so or the port is elsewhere."""
+        from ovine.controller.activation import Activated, is_over
+        from ovine.controller.southbound import own_chassis
+
+        name = (new or old).logical_port
+        if self.southbound is None or self.settings is None or self.engine.rows(Activated).get(name) is None:
+            return
+        if is_over(new, self.settings.chassis, own_chassis(self.southbound.replica, self.settings.chassis)):
+            self._feed(Activated, name, None)
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -552,6 +564,11 @@ class Controller:
 
     def _packet_in(self, packet: PacketIn) -> None:
         self._carried_out(self.services.handle(packet))
+        for fact in self.services.facts:
+            self._feed(*fact)
+            self._at_rest = False
+            self.wake.set()
+        self.services.facts.clear()
         if self.services.events:
             self._wake_timed.set()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from dpkt.arp import ARP, ARP_OP_REQUEST
-from dpkt.ethernet import ETH_TYPE_ARP, ETH_TYPE_IP, Ethernet
+from dpkt.arp import ARP, ARP_OP_REQUEST, ARP_OP_REVREQUEST
+from dpkt.ethernet import ETH_TYPE_ARP, ETH_TYPE_IP, ETH_TYPE_REVARP, Ethernet
 from dpkt.icmp import ICMP, ICMP_ECHO
 from dpkt.ip import IP, IP_PROTO_ICMP
 
@@ -26,3 +26,11 @@ def announcement(mac: str, ip: str) -> bytes:
     own = socket.inet_aton(ip)
     arp = ARP(op=ARP_OP_REQUEST, sha=mac_bytes(mac), spa=own, tha=bytes(6), tpa=own)
     return bytes(Ethernet(src=mac_bytes(mac), dst=b"\xff" * 6, type=ETH_TYPE_ARP, data=arp))
+
+
+def arrival(mac: str) -> bytes:
+    """A reverse ARP request (RFC 903), as hypervisors send it for a machine that has just come."""
+    own = mac_bytes(mac)
+    asking = ARP(op=ARP_OP_REVREQUEST, sha=own, spa=bytes(4), tha=own, tpa=bytes(4))
+    # As bytes, since dpkt would say that it is ARP.
+    return bytes(Ethernet(src=own, dst=b"\xff" * 6, type=ETH_TYPE_REVARP, data=bytes(asking)))

@@ -2,8 +2,9 @@
 
 The new host gets an interface of the instance first (*prepare*); the instance changes over to it at one moment
 (*cut over*), with its MAC address, addresses and routes; then the old host loses its interface. Who binds the port
-when is the caller's: by the API's `binding:host_id`, or by `requested-chassis` in a northbound written by hand.
-Tests: tests/lab/test_lab_routing.py.
+when is the caller's: by the API's `binding:host_id`, or by `requested-chassis` in a northbound written by hand
+(`place`).
+Tests: tests/lab/test_lab_routing.py, test_lab_live_migration.py; measured by bench/live_migration.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import dataclasses
 
 from ovine.lab import netns
 from ovine.lab.dhcp import INTERFACE
-from ovine.lab.frames import announcement
+from ovine.lab.frames import announcement, arrival
 from ovine.lab.instance import Instance
 from ovine.lab.lab import Lab
 
@@ -34,10 +35,11 @@ def prepare(lab: Lab, name: str, host: str) -> Instance:
 def cut_over(lab: Lab, moved: Instance) -> None:
     """The instance changes over to its interface on the new host, and the old one is unplugged.
 
-    Its neighbours hear of it as a hypervisor tells them: by a gratuitous ARP for each IPv4 address.
+    The network hears of it as hypervisors tell it: by reverse ARP, and by a gratuitous ARP for each IPv4 address.
     """
     before = lab.instance(moved.name)
     netns.replace_link(moved.netns, INTERFACE, SPARE)
+    moved.send(arrival(moved.mac))
     for address in moved.addresses:
         if ":" not in address:
             moved.send(announcement(moved.mac, address.partition("/")[0]))
@@ -53,3 +55,17 @@ def move(lab: Lab, name: str, host: str) -> Instance:
     cut_over(lab, moved)
     lab.cloud.wait_port_active(moved.record.port_id)
     return moved
+
+
+def place(lab: Lab, port: str, host: str, *others: str, strategy: str = "") -> None:
+    """Says in the northbound where a port may be, the main host first, and returns when it is there.
+
+    `strategy` is the activation strategy for the others.
+    """
+    hosts = (host, *others)
+    options = {"requested-chassis": ",".join(hosts)} | ({"activation-strategy": strategy} if strategy else {})
+    lab.nbctl("lsp-set-options", port, *(f"{key}={value}" for key, value in options.items()))
+    chassis = [lab.sbctl("--bare", "--columns=_uuid", "find", "Chassis", f"name={one}").strip() for one in hosts]
+    beside = ",".join(sorted(chassis[1:]))
+    lab.sbctl("wait-until", "Port_Binding", port, f"chassis={chassis[0]}", f"additional_chassis=[{beside}]", timeout=30)
+    lab.sync()

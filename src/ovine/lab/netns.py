@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ CLONE_NEWNET = 0x40000000
 NAMESPACES = Path("/run/netns")
 ETC_NETNS = Path("/etc/netns")
 _ETH_P_ALL = 3
+_LINK_UP = 2.0
+"""Seconds that a link may take to come up."""
 _MAIN_TABLE, _UNIVERSE = 254, 0  # linux/rtnetlink.h: RT_TABLE_MAIN, RT_SCOPE_UNIVERSE
 
 
@@ -142,7 +145,10 @@ def delete_link(netns: str, name: str) -> None:
 
 
 def replace_link(netns: str, name: str, by: str) -> None:
-    """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, brought up."""
+    """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, brought up.
+
+    Returns when frames can be sent: the kernel drops them until it has noticed, a moment later, that the link is up.
+    """
 
     def work() -> None:
         with _netlink(netns) as link:
@@ -161,6 +167,9 @@ def replace_link(netns: str, name: str, by: str) -> None:
                     target = route.get_attr("RTA_DST")
                     dst = {"dst": f"{target}/{route['dst_len']}"} if target else {"dst": "default"}
                     link.route("add", gateway=gateway, oif=new, family=route["family"], **dst)
+            deadline = time.monotonic() + _LINK_UP
+            while link.get_links(new)[0].get_attr("IFLA_OPERSTATE") != "UP" and time.monotonic() < deadline:
+                time.sleep(0.001)
 
     _in_thread(work)
 

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from ovine.controller import tables as t
-from ovine.controller.activation import ACTIVATED
+from ovine.controller.activation import ACTIVATED, Activated
 from ovine.controller.services import Opcode, Service, Userdata, World
-from ovine.controller.services.timed import Change
+from ovine.controller.services.timed import Change, Fact
 from ovine.model import sb
 from ovine.model.base import StrMap
 from ovine.openflow import PacketIn
 
 
-def activate(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Change]:
+def activate(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Change | Fact]:
     """Says in the port's binding that it is active here."""
     del userdata
     replica = world.southbound
@@ -32,6 +32,7 @@ def activate(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[Cha
     names = {name for name in port.options.get(ACTIVATED, "").split(",") if name}
     if world.chassis not in names:
         options = StrMap({**port.options, ACTIVATED: ",".join(sorted({*names, world.chassis}))})
+        yield Fact(Activated, port.logical_port, Activated())
         yield Change(sb.PortBinding, port.uuid, (("options", options),))
 
 

@@ -34,7 +34,15 @@ class Gone(NamedTuple):
     uuid: Uuid
 
 
-Effect = Message | Row | Change | Gone
+class Fact(NamedTuple):
+    """What a packet showed, for the rules: a value of a relation that only the daemon feeds."""
+
+    relation: type[Any]
+    key: str
+    value: Any
+
+
+Effect = Message | Row | Change | Gone | Fact
 
 
 class Event:

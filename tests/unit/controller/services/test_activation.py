@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ovine.controller.activation import ACTIVATED, REPORT
+import msgspec
+
+from ovine.controller.activation import ACTIVATED, REPORT, Activated, is_over
 from ovine.controller.services import decode
-from ovine.controller.services.timed import Change
+from ovine.controller.services.timed import Change, Fact
 from ovine.model import sb
 from ovine.model.base import StrMap
 from ovine.openflow import Match
@@ -29,7 +31,8 @@ def test_the_chassis_is_added_to_those_where_the_port_is_active() -> None:
         row = port(**{"requested-chassis": "hv0,hv1"} | ({ACTIVATED: before} if before else {}))
         expected = StrMap({"requested-chassis": "hv0,hv1", ACTIVATED: after})
         host = Host(southbound=replica_of(SWITCH, row))
-        assert handle(RARP, CARRIED, AT, host) == [Change(sb.PortBinding, row.uuid, (("options", expected),))]
+        fact = Fact(Activated, "a", Activated())
+        assert handle(RARP, CARRIED, AT, host) == [fact, Change(sb.PortBinding, row.uuid, (("options", expected),))]
 
 
 def test_it_is_said_once() -> None:
@@ -40,3 +43,15 @@ def test_it_is_said_once() -> None:
 def test_what_is_unknown_is_not_activated() -> None:
     assert handle(RARP, CARRIED, AT, Host(southbound=replica_of(SWITCH))) == []
     assert handle(RARP, CARRIED, AT, Host(southbound=replica_of())) == []
+
+
+def test_the_binding_counts_once_it_says_so_or_the_port_is_elsewhere() -> None:
+    ours, theirs = uuid_of("hv1"), uuid_of("hv2")
+    waiting = port(**{ACTIVATED: "hv2"})
+    for row, over in (
+        (msgspec.structs.replace(waiting, requested_additional_chassis=(ours,)), False),
+        (msgspec.structs.replace(waiting, requested_additional_chassis=(theirs,)), True),
+        (msgspec.structs.replace(port(**{ACTIVATED: "hv1,hv2"}), requested_additional_chassis=(ours,)), True),
+        (None, True),
+    ):
+        assert is_over(row, "hv1", ours) == over

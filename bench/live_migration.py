@@ -1,0 +1,152 @@
+"""What an instance misses while it moves to another host.
+
+    sudo .venv/bin/python bench/live_migration.py [--stacks ovine c] [--moves 6] [--json FILE] [--page FILE] [--check]
+
+A lab with three hosts is started once for each stack: "ovine" has our northd and controllers, "c" Debian's. A neighbour
+on the third host pings an instance every 10 ms while that moves between the other two, several times in each way:
+
+- *afterwards*: the port is for the old host until the instance is on the new one (`requested-chassis` changes then);
+- *on both*: `requested-chassis` names both hosts before, so both get what is sent to the instance;
+- *activated*: the same with `activation-strategy=rarp`, so that the new host's port is blocked until the instance runs.
+
+On both, nothing has to happen in the network when the instance changes over: what is lost there is what the change over
+itself takes, and no network can do better. `--page` writes the table of docs/live-migration.md. `--check` ends with
+status 1 if with ours, in the median, either of the last two ways has no shorter gap than the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from ovine.lab import Instance, Lab, migration
+
+INTERVAL = 0.01
+"""Seconds between two pings."""
+WAYS = ("afterwards", "on both", "activated")
+TITLES = {"ovine": "Ovine", "c": "Debian's OVN"}
+ADDRESS, NEIGHBOUR = "10.0.0.1", "10.0.0.2"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move. Times are in milliseconds; `gap` is the longest run of packets without an answer."""
+
+    stack: str
+    way: str
+    sent: int
+    lost: int
+    gap: float
+
+
+def longest_gap(output: str, sent: int) -> float:
+    """Milliseconds: the longest run of pings that were not answered."""
+    answered = sorted({int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", output)})
+    missing = [after - before - 1 for before, after in zip([0, *answered], [*answered, sent + 1], strict=True)]
+    return max(missing, default=0) * INTERVAL * 1000
+
+
+def move(lab: Lab, stack: str, way: str, neighbour: Instance, source: str, target: str) -> Move:
+    moved = migration.prepare(lab, "a", target)
+    ping = neighbour.ping_in_background(ADDRESS, INTERVAL)
+    if way != "afterwards":
+        migration.place(lab, "a", source, target, strategy="rarp" if way == "activated" else "")
+    migration.cut_over(lab, moved)
+    migration.place(lab, "a", target)
+    moved.wait_installed()
+    outcome = ping.stop()
+    lost = outcome.sent - outcome.received
+    return Move(stack, way, outcome.sent, lost, longest_gap(outcome.output, outcome.sent))
+
+
+def network(lab: Lab) -> Instance:
+    """A switch with the instance `a` on h1 and its neighbour `b` on h3, which is returned."""
+    lab.nbctl("ls-add", "sw")
+    made = {}
+    for name, host, number, address in (("a", "h1", 1, ADDRESS), ("b", "h3", 2, NEIGHBOUR)):
+        mac = f"02:00:00:00:00:{number:02x}"
+        lab.nbctl("lsp-add", "sw", name, "--", "lsp-set-addresses", name, f"{mac} {address}")
+        made[name] = lab.plug(name, host=host, port_id=name, mac=mac)
+        made[name].add_address(f"{address}/24")
+    migration.place(lab, "a", "h1")
+    made["b"].wait_installed()
+    made["b"].wait_reaches(ADDRESS)
+    return made["b"]
+
+
+def measure_all(stack: str, moves: int) -> list[Move]:
+    found = []
+    with Lab(northd=stack, controllers=[stack] * 3, api=False) as lab:
+        neighbour, here, there = network(lab), "h1", "h2"
+        for way in WAYS:
+            for _ in range(moves):
+                found.append(move(lab, stack, way, neighbour, here, there))
+                here, there = there, here
+                one = found[-1]
+                print(f"{stack}, {way}: lost {one.lost} of {one.sent}, gap {one.gap:.0f} ms", flush=True)
+    return found
+
+
+def median(moves: list[Move], stack: str, way: str, field: str) -> float:
+    return statistics.median(getattr(one, field) for one in moves if (one.stack, one.way) == (stack, way))
+
+
+def page(moves: list[Move]) -> str:
+    """The table in docs/live-migration.md: medians and worst values, and how ours compare with Debian's."""
+    lines = ["| | pings lost: median, most | gap: median, longest (ms) |", "|---|---:|---:|"]
+    stacks = list(dict.fromkeys(one.stack for one in moves))
+    for way in WAYS:
+        for stack in stacks:
+            chosen = [one for one in moves if (one.stack, one.way) == (stack, way)]
+            lost = f"{median(moves, stack, way, 'lost'):g}, {max(one.lost for one in chosen)}"
+            gap = f"{median(moves, stack, way, 'gap'):.0f}, {max(one.gap for one in chosen):.0f}"
+            lines.append(f"| {way}: {TITLES[stack]} | {lost} | {gap} |")
+    return "\n".join(lines) + "\n"
+
+
+def ratios(moves: list[Move]) -> str:
+    """Our median gaps as parts of Debian's."""
+    parts = []
+    for way in WAYS:
+        ours, theirs = (median(moves, stack, way, "gap") for stack in ("ovine", "c"))
+        parts.append(f"{way}: {ours / theirs:.2f}" if theirs else f"{way}: {ours:g} ms against none")
+    return "gap of ours / Debian's: " + "; ".join(parts)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
+    parser.add_argument("--moves", type=int, default=6)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--check", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
+    moves = [one for stack in asked.stacks for one in measure_all(stack, asked.moves)]
+    print("\n" + page(moves))
+    if {"ovine", "c"} <= set(asked.stacks):
+        print(ratios(moves))
+    if asked.json:
+        asked.json.write_bytes(orjson.dumps([asdict(one) for one in moves], option=orjson.OPT_INDENT_2))
+    if asked.page:
+        asked.page.write_text(page(moves))
+    if not asked.check or "ovine" not in asked.stacks:
+        return 0
+    first = median(moves, "ovine", WAYS[0], "gap")
+    slow = [way for way in WAYS[1:] if median(moves, "ovine", way, "gap") >= first]
+    for way in slow:
+        print(f"too long a gap: {way}")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
