@@ -72,8 +72,9 @@ def translate(machine: Machine, place: Place, state: State, action: act.CtNat) -
     """ct_dnat, ct_snat and their kin."""
     title = format_action(action)
     if action.address is None:
-        note = "no translation is known to undo"
-        return Done((Effect(title, (), note), Fork(title, machine.pipeline(after(place), state))), state)
+        tracked, text = _tracked(machine, place, state)
+        note = f"no translation is known to undo; {text}"
+        return Done((Effect(title, (), note), Fork(title, machine.pipeline(after(place), tracked))), state)
     side, flag = ("dst", _DNAT) if action.direction == "dnat" else ("src", _SNAT)
     packet, changes = _with_address(
         machine, place, state.packet, side, action.address.value, None, action.address.style
