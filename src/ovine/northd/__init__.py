@@ -44,10 +44,12 @@ from ovine.northd import (
     nat_forced,
     nat_shared,
     nats,
+    port_rates,
     port_security,
     ports,
     proxy_arp,
     qos,
+    queues,
     rbac,
     relay,
     router_bindings,
@@ -97,6 +99,7 @@ RULES: tuple[Rule, ...] = (
     tags.ask_tag,
     ports.port,
     ports.readable,
+    *queues.RULES,
     ports.port_binding,
     ports.port_state,
     attachments.attachment,
@@ -137,6 +140,7 @@ RULES: tuple[Rule, ...] = (
     *proxy_arp.RULES,
     *virtual_ports.RULES,
     *external_ports.RULES,
+    port_rates.told,
     arp_nd.neighbour,
     arp_nd.ask_book_key,
     arp_nd.book,
@@ -251,6 +255,9 @@ def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], .
         if kind in row.external_ids
     }
     bindings = southbound.rows(sb.PortBinding).values()
+    queued = [
+        (row, int(row.options[queues.NUMBER])) for row in bindings if row.options.get(queues.NUMBER, "").isdigit()
+    ]
     sessions = {(row.logical_port, row.dst_ip): row for row in southbound.rows(sb.BFD).values()}
     groups = southbound.rows(sb.MulticastGroup).values()
     return (
@@ -258,6 +265,8 @@ def _numbers(southbound: Replica) -> tuple[tuple[Sticky[Any], dict[Any, int]], .
         (bfd.SOURCE_PORTS, {name: row.src_port for name, row in sessions.items()}),
         (bfd.DISCRIMINATORS, {name: row.disc for name, row in sessions.items()}),
         (ports.KEYS, {(owners[r.datapath], r.logical_port): r.tunnel_key for r in bindings if r.datapath in owners}),
+        (queues.OF_CHASSIS, {(r.chassis, r.logical_port): n for r, n in queued if r.type == "" and r.chassis}),
+        (queues.EVERYWHERE, {r.logical_port: n for r, n in queued if r.type == queues.LOCALNET}),
         (
             snooping.KEYS,
             {

@@ -59,12 +59,6 @@ GAPS = (
         "forwarding groups are not compiled yet; their addresses do not answer",
     ),
     Gap(
-        "port_qos",
-        _PORT,
-        lambda row: any(name in row.options for name in ("qos_min_rate", "qos_max_rate", "qos_burst")),
-        "rates of ports are not compiled yet; it is not limited",
-    ),
-    Gap(
         "fdb_ageing",
         _SWITCH,
         lambda row: row.other_config.get("fdb_age_threshold", "0") not in ("", "0"),

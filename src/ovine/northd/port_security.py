@@ -19,10 +19,12 @@ from ovine.northd.ports import PORTS
 
 SOURCE = "port_security"
 
+CHECKED = f"{REFUSED.field} = check_in_port_sec(); next;"
+
 SHARED = (
     Shared(SWITCHES, ADMIT, 110, "eth.src[40]", "drop;", SOURCE),
     Shared(UNTAGGED, ADMIT, 110, "vlan.present", "drop;", SOURCE),
-    Shared(SWITCHES, ADMIT, 0, "1", f"{REFUSED.field} = check_in_port_sec(); next;", SOURCE),
+    Shared(SWITCHES, ADMIT, 0, "1", CHECKED, SOURCE),
     Shared(SWITCHES, GUARD, 100, f"{REFUSED.field}", "drop;", SOURCE),
     Shared(SWITCHES, CHECK, 100, "eth.mcast", "next;", SOURCE),
     Shared(SWITCHES, CHECK, 0, "1", f"{UNWANTED.field} = check_out_port_sec(); next;", SOURCE),

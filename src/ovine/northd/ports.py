@@ -20,6 +20,7 @@ from ovine.northd.flows import datapath_ref
 from ovine.northd.inputs import BOUND, chassis_called
 from ovine.northd.ipam import DYNAMIC
 from ovine.northd.mirrors import mirrors_of
+from ovine.northd.queues import QUEUED, numbered
 from ovine.northd.tags import tag_of
 from ovine.projection import Names, Target, ref
 
@@ -190,12 +191,13 @@ def binding(q: Reader, key: Uuid, group: Uuid | None = None) -> Iterator[Emit]:
         return
     main, others = _requested(q, row.options.get("requested-chassis", ""))
     activated = activated_on(q, port.name, others) if others else ""
+    options = numbered(row.options, q.get(QUEUED, key))
     yield PORT_BINDINGS(
         port.name,
         sb.PortBinding(
             logical_port=port.name,
             type=port.type,
-            options=StrMap({**row.options, ACTIVATED: activated}) if activated else row.options,
+            options=StrMap({**options, ACTIVATED: activated}) if activated else options,
             datapath=datapath_ref(port.switch),
             tunnel_key=number,
             parent_port=row.parent_name or None,

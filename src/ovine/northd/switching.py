@@ -37,6 +37,7 @@ TAKES_UNKNOWN = Index(
 )
 
 NEWS = f"{LEARNS.field} && !{KNOWN.field}"
+LOOK_UP = f"{LEARNS.field} = 1; {KNOWN.field} = lookup_fdb(inport, eth.src); outport = get_fdb(eth.src); next;"
 LEARN = 'put_fdb(inport, eth.src); outport = ""; next;'
 
 KNOWN_AT: Relation[tuple[int, str], sb.FDB] = Relation("FDB")
@@ -113,8 +114,7 @@ def learning_port(q: Reader, key: Uuid) -> Iterator[Emit]:
     """
     port = q.row(PORTS, key)
     name = quoted(port.name)
-    actions = f"{LEARNS.field} = 1; {KNOWN.field} = lookup_fdb(inport, eth.src); outport = get_fdb(eth.src); next;"
-    yield flow(port.switch, ADMIT, 50, f"inport == {name}", actions, source=SOURCE, hint=key, port=port.name)
+    yield flow(port.switch, ADMIT, 50, f"inport == {name}", LOOK_UP, source=SOURCE, hint=key, port=port.name)
     yield flow(port.switch, GUARD, 60, f"{NEWS} && outport == {name}", LEARN, source=SOURCE, hint=key)
 
 

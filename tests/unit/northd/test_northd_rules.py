@@ -339,7 +339,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "sampled_drops": {"options": StrMap({"debug_drop_collector_set": "7"})},
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
-        "port_qos": {"options": StrMap({"qos_max_rate": "1000000"})},
         "fdb_ageing": {"other_config": StrMap({"fdb_age_threshold": "300"})},
         "prefix_delegation": {"options": StrMap({"prefix_delegation": "true"})},
         "port_type": {"type": "vtep"},
