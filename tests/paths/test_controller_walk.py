@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ovine.controller.flows import FLOWS
 from ovine.controller.local import Yielded
 from ovine.model import sb, vs
+from ovine.model.base import StrMap
 from support.controller_world import World, uuid_of
 
 PORTS = st.sampled_from(["a", "b", "c", "d"])
@@ -49,13 +50,23 @@ class ControllerWalk(RuleBasedStateMachine):
         for key, name in enumerate(("sw1", "sw2"), 1):
             self.world.datapath(name, key)
 
-    @rule(name=PORTS, switch=SWITCHES, host=st.none() | HOSTS, key=st.integers(1, 4))
-    def bind(self, name: str, switch: str, host: str | None, key: int) -> None:
-        self.world.port(name, switch, key, **({"chassis": host} if host else {}))
+    @rule(
+        name=PORTS, switch=SWITCHES, host=st.none() | HOSTS, key=st.integers(1, 4), queue=st.none() | st.integers(1, 2)
+    )
+    def bind(self, name: str, switch: str, host: str | None, key: int, queue: int | None) -> None:
+        rates = {"options:qos_max_rate": "1000", "options:qdisc_queue_id": str(queue)} if queue else {}
+        self.world.port(name, switch, key, **({"chassis": host} if host else {}), **rates)
+
+    @rule(marked=st.booleans())
+    def egress(self, marked: bool) -> None:
+        marks = StrMap({"ovn-egress-iface": "true"} if marked else {})
+        self.world.put(vs.Interface(uuid=uuid_of("nic"), name="eth1", external_ids=marks))
+        self.world.put(vs.Port(uuid=uuid_of("vport"), name="eth1", interfaces=(uuid_of("nic"),)))
 
     @rule(name=st.sampled_from(["c", "d"]), switch=SWITCHES, kind=st.sampled_from(["localport", "localnet", "patch"]))
     def special(self, name: str, switch: str, kind: str) -> None:
-        self.world.port(name, switch, 5, type=kind, **{"options:network_name": "phys"})
+        options = {"options:network_name": "phys", "options:qos_min_rate": "10", "options:qdisc_queue_id": "50000"}
+        self.world.port(name, switch, 5, type=kind, **options)
 
     @rule(name=PORTS)
     def unbind(self, name: str) -> None:

@@ -47,6 +47,8 @@ def port_command(draw: st.DrawFn) -> str:
         "tag_request=0",
         "options:mcast_flood=true",
         "options:mcast_flood_reports=true",
+        f"options:qos_max_rate={draw(st.sampled_from(('1', '2000', 'x')))}",
+        "options:qos_min_rate=1000",
     )
     words += draw(st.lists(st.sampled_from(optional), unique_by=lambda word: word.partition("=")[0], max_size=3))
     return " ".join(words)

@@ -26,6 +26,7 @@ from ovine.controller import (
     physical,
     placed,
     plans,
+    rates,
     reach,
     redirect,
     residents,
@@ -53,6 +54,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *bfd.RULES,
     *patches.RULES,
     *mirrors.RULES,
+    *rates.RULES,
     *physical.RULES,
     *peers.RULES,
     *redirect.RULES,
@@ -76,6 +78,7 @@ TO_LOCAL: Final[tuple[Relation[Any, Any], ...]] = (
     patches.PATCHES,
     zones.ZONES,
     mirrors.MIRRORS,
+    rates.SHAPED,
 )
 """What leads to writes into the southbound, and (besides that) into the local database."""
 WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
@@ -99,7 +102,9 @@ SWITCH_MONITORS: Final = (
         vs.Bridge,
         columns=("name", "ports", "mirrors", "datapath_type", "fail_mode", "other_config", "external_ids", "protocols"),
     ),
-    Monitor(vs.Port, columns=("name", "interfaces", "external_ids")),
+    Monitor(vs.Port, columns=("name", "interfaces", "qos", "external_ids")),
+    Monitor(vs.QoS),
+    Monitor(vs.Queue),
     Monitor(vs.Mirror, columns=("name", "select_src_port", "select_dst_port", "output_port", "external_ids")),
     Monitor(vs.Interface, columns=("name", "type", "options", "external_ids", "ofport", "bfd", "bfd_status")),
 )

@@ -1,4 +1,4 @@
-"""What this host writes into its Open_vSwitch database: bridge, tunnel and patch ports, zones, what is installed.
+"""What this host writes into its Open_vSwitch database: bridge, tunnel and patch ports, zones, rates, what is up.
 
 Like the southbound plans, these are worked out anew from what should be and what is there. Ports of other programs
 are never touched: ours are known by `external_ids:ovn-chassis-id`, `ovn-localnet-port`, `ovn-l2gateway-port`, and
@@ -19,10 +19,12 @@ import msgspec
 from ovine.controller.config import Config
 from ovine.controller.mirrors import MARK, Mirror
 from ovine.controller.patches import L2GATEWAY_PORT, LOCALNET_PORT, Patch
+from ovine.controller.rates import Queue
+from ovine.controller.rates_plan import plan_rates
 from ovine.controller.tunnels import CHASSIS_ID, TunnelKey, parse_chassis_id
 from ovine.controller.zones import PREFIX
 from ovine.model import vs
-from ovine.model.base import StrMap, Uuid
+from ovine.model.base import Map, StrMap, Uuid
 from ovine.ovsdb import Replica, Transaction
 
 NO_BFD = StrMap({"enable": "false"})
@@ -41,6 +43,7 @@ class Wanted:
     bfd: Mapping[str, StrMap] = field(default_factory=dict)
     patches: Mapping[str, Patch] = field(default_factory=dict)
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    shaped: Mapping[Uuid, Map[int, Queue]] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
     claimed: Collection[Uuid] = ()
     installed: Collection[Uuid] = ()
@@ -60,6 +63,7 @@ def plan(replica: Replica, config: Config, wanted: Wanted | None) -> Transaction
         _tunnels(txn, replica, bridge, wanted)
         _patches(txn, replica, wanted.patches)
         _mirrors(txn, replica, bridge, wanted.mirrors)
+        plan_rates(txn, replica, wanted.shaped)
         _notes(txn, bridge, wanted)
         _installed(txn, replica, wanted)
     return txn
@@ -286,5 +290,6 @@ def leave(replica: Replica, config: Config) -> Transaction:
     bridge = replica.index(vs.Bridge, "name").one(config.bridge)
     if bridge is not None:
         _tunnels(txn, replica, bridge, Wanted())
+        plan_rates(txn, replica, {})
         _installed(txn, replica, Wanted())
     return txn

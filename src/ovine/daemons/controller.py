@@ -525,6 +525,7 @@ class Controller:
         from ovine.controller.local import CLAIMS
         from ovine.controller.mirrors import MIRRORS
         from ovine.controller.patches import PATCHES
+        from ovine.controller.rates import SHAPED
         from ovine.controller.tunnels import TUNNELS
         from ovine.controller.vswitch import Wanted
         from ovine.controller.zones import ZONES
@@ -536,6 +537,7 @@ class Controller:
             bfd=self.engine.rows(BFD),
             patches=self.engine.rows(PATCHES),
             mirrors=self.engine.rows(MIRRORS),
+            shaped=self.engine.rows(SHAPED),
             zones=self.engine.rows(ZONES),
             claimed=_interfaces(claims.values()),
             installed=_interfaces(claim for uuid, claim in self.progress.installed if claims.get(uuid) == claim),

@@ -109,6 +109,7 @@ def _configuration(spec: LabSpec, host: Host) -> list[str]:
         *("--", "add-port", "br-phys", "under0"),
         *("--", "add-br", "br-ex", "--", "set", "Bridge", "br-ex", bridge, "fail_mode=standalone"),
         *("--", "add-port", "br-ex", "prov0"),
+        *("--", "set", "Interface", "prov0", "external_ids:ovn-egress-iface=true"),
         *("--", "add-br", "br-int", "--", "set", "Bridge", "br-int", bridge, "fail_mode=secure"),
         "other_config:disable-in-band=true",
     ]

@@ -1,8 +1,8 @@
 """Queues of ports with rates: options:qos_max_rate, qos_min_rate and qos_burst.
 
-A port of an instance has a queue on its chassis, for what it sends; a localnet port has the same number on all chassis,
-for what leaves by it. Numbers of the two kinds are apart, so that they meet on no chassis. The binding carries the rates
-and the number; `ovine.northd.port_rates` has packets say it, and hosts set the queue up.
+A port of an instance has a queue on its chassis, for what it sends; a localnet port has the same number on all
+chassis, for what leaves by it. Numbers of the two kinds are apart, so that they meet on no chassis. The binding carries
+the rates and the number; `ovine.northd.port_rates` has packets say it, and hosts set the queue up.
 
 Source: ovn-nb(5), options qos_max_rate and following; ovn-sb(5), Port_Binding options:qdisc_queue_id.
 Tests: tests/cases/northd/port_rates.txt, tests/unit/northd/test_northd_port_rates.py.
@@ -44,7 +44,7 @@ def problem(options: Map[str, str]) -> str:
             return f"{name} {text!r} is not a positive number of bits"
     if not LIMITS & options.keys():
         return "it has a burst, but no rate"
-    if LIMITS <= options.keys() and int(options["qos_min_rate"]) > int(options["qos_max_rate"]):
+    if options.keys() >= LIMITS and int(options["qos_min_rate"]) > int(options["qos_max_rate"]):
         return "its qos_min_rate is above its qos_max_rate"
     return ""
 

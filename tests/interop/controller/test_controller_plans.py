@@ -15,11 +15,12 @@ from ovine.controller.config import Config
 from ovine.controller.local import Claim
 from ovine.controller.mirrors import Mirror
 from ovine.controller.patches import Patch
+from ovine.controller.rates import Queue
 from ovine.controller.southbound import Progress
 from ovine.controller.tunnels import TunnelKey
 from ovine.controller.vswitch import Wanted
 from ovine.model import sb, vs
-from ovine.model.base import Database, StrMap, Uuid
+from ovine.model.base import Database, Map, StrMap, Uuid
 from ovine.ovsdb import Client, Transaction
 from support.ovsdb import start_server
 
@@ -409,3 +410,38 @@ async def test_a_mirror_has_a_port_to_send_to_and_follows_what_is_wanted(switch:
     assert plan("erspan", "10.9.0.8", False, one).operations == []
     await switch.carry_out(lambda: plan("erspan", "", False))
     assert switch.all(vs.Mirror) == [] and {port.name for port in switch.all(vs.Port)} == {"br-int", "tap1", "tap2"}
+
+
+async def test_queues_of_an_interface_follow_what_is_wanted_and_leave_nothing_behind(switch: Bench) -> None:
+    await switch.carry_out(lambda: vswitch.plan(switch.client.replica, CONFIG, None))
+    bridge = switch.one(vs.Bridge, name="br-int").uuid
+    txn = Transaction()
+    theirs = txn.insert(vs.QoS(type="linux-sfq"))
+    for name, qos in (("eth1", None), ("eth2", theirs)):
+        port = txn.insert(vs.Port(name=name, interfaces=(txn.insert(vs.Interface(name=name)),), qos=qos))
+        txn.mutate(vs.Bridge, bridge, "ports", "insert", port)
+    await switch.client.transact(txn)
+    one, other = (switch.one(vs.Port, name=name).uuid for name in ("eth1", "eth2"))
+
+    def plan(**rates: tuple[int, str]) -> Transaction:
+        queues = Map({n: Queue(n, name, StrMap({"max-rate": rate})) for name, (n, rate) in rates.items()})
+        wanted = Wanted(shaped={one: queues, other: queues} if queues else {})
+        return vswitch.plan(switch.client.replica, CONFIG, wanted)
+
+    def there() -> dict[str, tuple[int, str]]:
+        qos = switch.one(vs.QoS, type="linux-htb")
+        assert switch.one(vs.Port, name="eth1").qos == qos.uuid
+        rows = {n: switch.one(vs.Queue, uuid=uuid) for n, uuid in qos.queues.items()}
+        assert len(rows) == len(switch.all(vs.Queue))
+        return {row.external_ids["ovn_port"]: (n, row.other_config["max-rate"]) for n, row in rows.items()}
+
+    for rates in ({"a": (1, "10")}, {"a": (1, "20"), "b": (2, "5")}, {"b": (3, "5")}, {"c": (3, "6")}):
+        await switch.carry_out(lambda rates=rates: plan(**rates))
+        assert there() == rates
+    await switch.carry_out(plan)
+    assert switch.all(vs.Queue) == []
+    assert [row.type for row in switch.all(vs.QoS)] == ["linux-sfq"]
+    assert switch.one(vs.Port, name="eth2").qos == switch.one(vs.QoS).uuid
+    await switch.carry_out(lambda: plan(a=(1, "10")))
+    await switch.carry_out(lambda: vswitch.leave(switch.client.replica, CONFIG))
+    assert switch.all(vs.Queue) == []
