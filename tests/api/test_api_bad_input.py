@@ -91,7 +91,7 @@ WRONG = {
     "unknown attribute": {"colour": "red"},
     "read-only attribute": {"status": "ACTIVE"},
     "own id": {"id": UUID},
-    "attribute of an extension that is not offered": {"qos_policy_id": UUID},
+    "attribute of an extension that is not offered": {"propagate_uplink_status": True},
     "tags are a text": {"tags": "a"},
 }
 
