@@ -148,6 +148,16 @@ async def test_a_port_is_up_when_a_host_says_so_and_down_when_it_lets_go(bed: No
             assert (row.chassis, row.up) == (chosen, said), "what hosts write is theirs"
 
 
+def test_the_northbound_is_told_the_highest_tunnel_key(bed: NorthdBed, daemon: Daemon) -> None:
+    def told() -> str:
+        return bed.nbctl("--if-exists", "get", "NB_Global", ".", "options:max_tunid").strip()
+
+    for wrong in ("", "7"):
+        if wrong:
+            bed.nbctl("set", "NB_Global", ".", f"options:max_tunid={wrong}")
+        wait_until(lambda: told() == '"16711680"', "max_tunid is written")
+
+
 async def test_a_foreign_change_of_our_columns_is_put_back_and_said(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
     bed.sync()

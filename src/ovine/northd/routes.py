@@ -1,6 +1,7 @@
 """Routing: connected networks, static routes with several next hops or none, and route tables.
 
 The longest prefix goes first; of one length a connected network before a static route before a route by source address.
+Of static routes for one prefix, those with options:origin=connected take the place of others.
 Routes of one *group* (router, table, policy and prefix) are alternatives: the host draws one by hash of the connection
 (RFC 2991), and the next stage matches the prefix again with what was drawn. So groups need no numbers of their own.
 
@@ -49,6 +50,8 @@ class Group(NamedTuple):
     table: str
     by_source: bool
     prefix: str
+    joined_elsewhere: bool = False
+    """Learned from another cloud, where the network is connected: goes before what is static here."""
 
     @property
     def version(self) -> int:
@@ -167,7 +170,8 @@ def static_route(q: Reader, key: Uuid) -> Iterator[Emit]:
     router = q.row(ROUTER_ROWS, routers[0])
     who = f"route {row.ip_prefix} of router {router.name}"
     prefix = _prefix(row.ip_prefix, who)
-    group = Group(routers[0], row.route_table, row.policy == "src-ip", prefix)
+    joined = row.options.get("origin") == "connected"
+    group = Group(routers[0], row.route_table, row.policy == "src-ip", prefix, joined)
     next_hop, way = row.nexthop, None
     if next_hop != DISCARD:
         next_hop = host(next_hop, who)
@@ -221,6 +225,8 @@ def tables_differ(q: Reader, entry: tuple[Uuid, int]) -> Iterator[Emit]:
 @rule(over=GROUPS, writes=(FLOWS,))
 def group_flows(q: Reader, group: Group) -> Iterator[Emit]:
     """One route is taken at once; of several one is drawn."""
+    if not group.joined_elsewhere and q.find(GROUPS, group._replace(joined_elsewhere=True)):
+        return
     routes = [q.row(ROUTES, key) for key in q.find(GROUPS, group)]
     match, priority = group.match(), group.priority()
     if len(routes) == 1:

@@ -1,4 +1,5 @@
-"""What is written back to the northbound: whether ports are up, what was given out, and the states of BFD sessions.
+"""What is written back to the northbound: whether ports are up, what was given out, the states of BFD sessions, and two
+options of NB_Global for who comes after us, or interconnects clouds: mac_prefix and max_tunid.
 
 Unlike the southbound, the northbound belongs to others; so this only ever updates a few columns of rows that are there.
 """
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from ovine.engine import Engine, Relation
 from ovine.model import nb
 from ovine.model.base import Row, StrMap, Uuid
-from ovine.northd import bfd, ipam, ports
+from ovine.northd import bfd, config, ipam, ports
 from ovine.ovsdb import Change, Replica, Transaction
 
 
@@ -66,15 +67,20 @@ class Upward:
                 transaction.update(one.table, key, **changes)
             else:
                 del self._dirty[one, key]
-        self._add_prefix(transaction)
+        self._add_options(transaction)
         return transaction
 
-    def _add_prefix(self, transaction: Transaction) -> None:
-        """Writes down what the Ethernet addresses that are given out begin with, for who comes after us."""
-        for prefix in self._engine.rows(ipam.PREFIX).values():
-            for key, row in self._replica.rows(nb.NBGlobal).items():
-                if "mac_prefix" not in row.options:
-                    transaction.mutate(nb.NBGlobal, key, "options", "insert", StrMap({"mac_prefix": prefix}))
+    def _add_options(self, transaction: Transaction) -> None:
+        """Writes down what Ethernet addresses that are given out begin with, if that is open, and the highest key."""
+        for key, row in self._replica.rows(nb.NBGlobal).items():
+            wanted = {"max_tunid": row.options["max_tunid"] for row in self._engine.rows(config.SB_GLOBAL).values()}
+            wanted |= {"mac_prefix": prefix for prefix in self._engine.rows(ipam.PREFIX).values()}
+            if "mac_prefix" in row.options:
+                wanted.pop("mac_prefix", None)
+            if any(row.options.get(name) != value for name, value in wanted.items()):
+                known = StrMap({name: row.options[name] for name in wanted if name in row.options})
+                transaction.mutate(nb.NBGlobal, key, "options", "delete", known)
+                transaction.mutate(nb.NBGlobal, key, "options", "insert", StrMap(wanted))
 
     def _changes(self, one: Reported, key: Uuid) -> dict[str, Any]:
         want = self._engine.rows(one.states).get(key)
