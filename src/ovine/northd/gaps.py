@@ -71,6 +71,12 @@ GAPS = (
         "IPv6 prefixes are not asked for yet",
     ),
     Gap(
+        "vif_plug",
+        _PORT,
+        lambda row: "vif-plug-type" in row.options,
+        "hosts plug nothing in by themselves; vif-plug-type has no effect",
+    ),
+    Gap(
         "port_type",
         _PORT,
         lambda row: row.type not in COMPILED | BOUND_ONLY | {ROUTER},
