@@ -186,6 +186,7 @@ SETTINGS: dict[str, tuple[Place, str]] = {
 BEFORE = {
     "Logical_Router_Port.options:gateway_mtu_bypass": (R_EXT, "gateway_mtu", "1400"),
     "Logical_Switch_Port.options:exclude-lb-vips-from-garp": (EXT_R, "nat-addresses", "router"),
+    "Logical_Router_Port.options:mcast_flood": (R, "mcast_relay", "true"),
 }
 """What must be there besides."""
 
