@@ -29,7 +29,7 @@ AREAS = {
     "Gateways": ("gateway",),
     "Access control": ("acl", "port_security"),
     "Switching": ("l2", "arp", "nd", "port", "localnet", "localport", "virtual", "external", "trunk", "vlan"),
-    "Multicast": ("igmp", "mld", "mcast"),
+    "Multicast": ("igmp", "mld", "mcast", "relay"),
     "Services": ("dhcp4", "dhcp6", "dns", "ipam", "qos", "metadata", "lb"),
     "Other": ("",),
 }
@@ -77,7 +77,8 @@ def features(directory: Path) -> list[Feature]:
     """The cases of a directory, in order of areas and names. Raises Unreadable for one without an opening sentence."""
     found = []
     for path in directory.glob("*.txt"):
-        first = path.read_text().partition("\n")[0]
+        lines = path.read_text().splitlines()
+        first = next((line for line in lines if not line.startswith("only ours: ")), "")
         if not first.startswith("# ") or not first.endswith("."):
             raise Unreadable(f"{path.name} does not begin with a sentence behind a #")
         found.append(Feature(area_of(path.stem), path.stem, first[2:]))

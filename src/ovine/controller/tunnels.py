@@ -110,10 +110,17 @@ def tunnels(q: Reader, uuid: Uuid) -> Iterator[Emit]:
         encap = q.row(sb.Encap, encap_uuid)
         for local_ip in settings.encap_ips:
             key = TunnelKey(row.name, encap.ip, local_ip, encap.type)
-            yield TUNNELS(key, _options(settings, encap.ip, encap.options.get("csum"), local_ip))
+            more = {"remote_name": row.name, "local_ip": local_ip} if encrypted(q) else {}
+            yield TUNNELS(key, StrMap(_options(settings, encap.ip, encap.options.get("csum"), local_ip) | more))
 
 
-def _options(settings: Config, remote_ip: str, csum: str | None, local_ip: str) -> StrMap:
+@query
+def encrypted(q: Reader) -> bool:
+    """Whether `ovs-monitor-ipsec` is to encrypt tunnels: those that name the other end (ovn-architecture(7))."""
+    return any(q.row(sb.SBGlobal, key).ipsec for key in q.keys(sb.SBGlobal))
+
+
+def _options(settings: Config, remote_ip: str, csum: str | None, local_ip: str) -> dict[str, str]:
     options = {"key": "flow", "remote_ip": remote_ip}
     if csum in ("true", "false"):
         options["csum"] = csum
@@ -123,7 +130,7 @@ def _options(settings: Config, remote_ip: str, csum: str | None, local_ip: str) 
         options["tos"] = settings.tos
     if settings.df_default is not None:
         options["df_default"] = settings.df_default
-    return StrMap(options)
+    return options
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------

@@ -53,6 +53,12 @@ GAPS = (
         "install_ls_lb_from_router is not compiled; give the switches the load balancers of their routers",
     ),
     Gap(
+        "ct_flush",
+        nb.LoadBalancer,
+        lambda row: row.options.get("ct_flush", "").lower() == "true",
+        "ct_flush has no effect yet; connections of a backend that goes are not ended",
+    ),
+    Gap(
         "forwarding_group",
         _SWITCH,
         lambda row: row.forwarding_groups,

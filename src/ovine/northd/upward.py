@@ -72,11 +72,12 @@ class Upward:
 
     def _add_options(self, transaction: Transaction) -> None:
         """Writes down what Ethernet addresses that are given out begin with, if that is open, and the highest key."""
+        ours = self._engine.rows(config.SB_GLOBAL).get(config.THE_ROW)
+        prefix = self._engine.rows(ipam.PREFIX).get("")
         for key, row in self._replica.rows(nb.NBGlobal).items():
-            wanted = {"max_tunid": row.options["max_tunid"] for row in self._engine.rows(config.SB_GLOBAL).values()}
-            wanted |= {"mac_prefix": prefix for prefix in self._engine.rows(ipam.PREFIX).values()}
-            if "mac_prefix" in row.options:
-                wanted.pop("mac_prefix", None)
+            wanted = {"max_tunid": ours.options["max_tunid"]} if ours is not None else {}
+            if prefix is not None and "mac_prefix" not in row.options:
+                wanted["mac_prefix"] = prefix
             if any(row.options.get(name) != value for name, value in wanted.items()):
                 known = StrMap({name: row.options[name] for name in wanted if name in row.options})
                 transaction.mutate(nb.NBGlobal, key, "options", "delete", known)

@@ -183,6 +183,17 @@ def test_chassis_without_a_common_transport_zone_have_no_tunnel() -> None:
     assert len(world.wanted(TUNNELS)) == 1
 
 
+def test_tunnels_that_are_to_be_encrypted_name_both_ends() -> None:
+    world = World()
+    world.chassis("hv2", "geneve", "10.9.0.2")
+    world.put(sb.SBGlobal(uuid=uuid_of("global"), ipsec=True))
+    (options,) = world.wanted(TUNNELS).values()
+    assert (options["remote_name"], options["local_ip"]) == ("hv2", "10.9.0.1")
+    world.change(sb.SBGlobal, uuid_of("global"), ipsec=False)
+    (options,) = world.wanted(TUNNELS).values()
+    assert not {"remote_name", "local_ip"} & options.keys()
+
+
 def test_a_mapped_localnet_port_of_a_local_datapath_wants_a_pair_of_patch_ports() -> None:
     world = one_port()
     world.port("net", "sw0", 9, type="localnet", **{"options:network_name": "phys"})

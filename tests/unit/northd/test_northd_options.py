@@ -7,8 +7,9 @@ ports are only to tell hosts, the controller reads it), be reported by its name,
 from __future__ import annotations
 
 import gzip
+import os
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ import pytest
 
 from ovine import northd
 from ovine.engine import Engine
-from ovine.model import nb, sb
+from ovine.model import nb
 from ovine.model.base import Row, StrMap
 from ovine.model.dhcp_options import V4
+from ovine.northd import config, mac_bindings
 from support.northd import Northbound, compiled, row_uuid
 
 TOP = Path(__file__).parents[3]
@@ -31,7 +33,7 @@ NETWORK = """
 host h1
 host h2
 meter m rate=10
-switch s1 mcast_snoop=true mcast_querier=true mcast_ip4_src=10.0.0.254 mcast_ip6_src=fe80::1 mcast_eth_src=0a:00:00:00:99:01
+switch s1 mcast_snoop=true mcast_querier=true mcast_ip4_src=9.9.9.9 mcast_ip6_src=fe80:: mcast_eth_src=0a:00:00:00:99:01
 switch s2 subnet=10.9.0.0/24
 switch s3
 switch s4
@@ -74,8 +76,9 @@ nat g dnat 172.16.0.11 10.9.0.3
 lb lb 10.5.0.1:80=10.0.0.1:80 map=10.0.0.1=p1:10.0.0.9 check=10.5.0.1:80 interval=7
 lb lbv ^vip:81=10.0.0.1:80
 lb lbt options:template=true ^vip:80=^ends
+lb empty 10.5.0.3:80=
 templates h1 vip=10.5.0.2 ends=10.0.0.1:80
-balance s1 lb lbt lbv
+balance s1 lb lbt lbv empty
 balance g lb
 balance r lb
 learned r r-ext 172.16.0.8 0a:00:00:00:00:08 1000
@@ -187,6 +190,7 @@ BEFORE = {
     "Logical_Router_Port.options:gateway_mtu_bypass": (R_EXT, "gateway_mtu", "1400"),
     "Logical_Switch_Port.options:exclude-lb-vips-from-garp": (EXT_R, "nat-addresses", "router"),
     "Logical_Router_Port.options:mcast_flood": (R, "mcast_relay", "true"),
+    "Copp.meters:event-elb": (GLOBAL, "controller_event", "true"),
 }
 """What must be there besides."""
 
@@ -212,9 +216,9 @@ def documented() -> Iterator[str]:
     for line in gzip.decompress(MANUAL.read_bytes()).decode().splitlines():
         if found := re.match(r'\.SH "(\w+) TABLE"', line):
             table = found[1]
-        elif found := re.match(r"\\fB(\w+) : ([^\\]+(?:\\-[^\\]+)*)\\fR$", line):
-            if (table, found[1]) != ("Connection", "status") and found[1] != "external_ids":
-                yield f"{table}.{found[1]}:{found[2].replace(chr(92) + '-', '-')}"
+        found = re.match(r"\\fB(\w+) : ([^\\]+(?:\\-[^\\]+)*)\\fR$", line)
+        if found and (table, found[1]) != ("Connection", "status") and found[1] != "external_ids":
+            yield f"{table}.{found[1]}:{found[2].replace(chr(92) + '-', '-')}"
 
 
 def setting(option: str) -> tuple[Place, str]:
@@ -247,6 +251,13 @@ def write(northbound: Northbound, place: Place, key: str, value: str) -> None:
     northbound.put(msgspec.structs.replace(row, **{place.column: StrMap(getattr(row, place.column) | {key: value})}))
 
 
+BY_DAEMON: dict[str, Callable[[dict[str, str]], Any]] = {
+    "NB_Global.options:mac_binding_removal_limit": mac_bindings.removal_limit,
+    "NB_Global.options:northd_probe_interval": config.probe_interval,
+}
+"""What the daemon itself goes by."""
+
+
 def compile_anew(northbound: Northbound, engine: Engine) -> dict[tuple[str, Hashable], Any]:
     northbound.feed(engine)
     engine.run()
@@ -265,6 +276,8 @@ def only_passed_on(before: Any, after: Any, key: str) -> bool:
 def fate(northbound: Northbound, engine: Engine, option: str) -> str:
     """What becomes of an option: used, reported, or no effect."""
     key = option.partition(":")[2]
+    if option in BY_DAEMON:
+        return "used" if BY_DAEMON[option]({key: "7777"}) != BY_DAEMON[option]({}) else "no effect"
     at_first = dict(northbound.rows)
     if option in BEFORE:
         write(northbound, *BEFORE[option])
@@ -280,3 +293,29 @@ def fate(northbound: Northbound, engine: Engine, option: str) -> str:
     differing = [at for at in before.keys() | after.keys() if before.get(at) != after.get(at)]
     passed_on = all(only_passed_on(before.get(at), after.get(at), key) for at in differing)
     return "used" if differing and (not passed_on or re.search(rf"\b{key}\b", CONTROLLER)) else "no effect"
+
+
+def listed() -> dict[str, str]:
+    """What the page says of each option."""
+    found: dict[str, str] = {}
+    where = ""
+    for line in PAGE.read_text().partition("\n## Options\n")[2].splitlines():
+        if heading := re.fullmatch(r"### `(\w+\.\w+)`", line):
+            where = heading[1]
+        elif entry := re.match(r"- (used|reported|no effect): ((?:`[^`]+`(?:, )?)+)", line):
+            found |= {f"{where}:{key}": entry[1] for key in re.findall(r"`([^`]+)`", entry[2])}
+    return found
+
+
+def test_the_page_says_of_each_documented_option_what_becomes_of_it(bed: tuple[Northbound, Engine]) -> None:
+    if not MANUAL.is_file():
+        pytest.fail("ovn-nb(5) is not installed") if os.environ.get("CI") == "true" else pytest.skip("no ovn-nb(5)")
+    found = {option: fate(*bed, option) for option in documented()}
+    assert len(found) > 150
+    assert found == listed()
+
+
+def test_nothing_is_without_effect_and_without_a_reason() -> None:
+    for line in PAGE.read_text().partition("\n## Options\n")[2].splitlines():
+        if line.startswith(("- reported: ", "- no effect: ")):
+            assert re.fullmatch(r"- (reported|no effect): (?:`[^`]+`(?:, )?)+: \S.*", line), line
