@@ -190,6 +190,7 @@ BEFORE = {
     "Logical_Router_Port.options:gateway_mtu_bypass": (R_EXT, "gateway_mtu", "1400"),
     "Logical_Switch_Port.options:exclude-lb-vips-from-garp": (EXT_R, "nat-addresses", "router"),
     "Logical_Router_Port.options:mcast_flood": (R, "mcast_relay", "true"),
+    "Logical_Switch_Port.options:qos_burst": (P1, "qos_max_rate", "100000"),
     "Copp.meters:event-elb": (GLOBAL, "controller_event", "true"),
 }
 """What must be there besides."""
