@@ -193,4 +193,15 @@ def _learn(vip: End, backend: End, protocol: str | None, source: Address) -> Lea
     return Learn(t.LB_HAIRPIN_REPLY, tuple(answers), cookie=int.from_bytes(digest), delete_learned=True)
 
 
-RULES: Final = (hairpins,)
+@rule(over=sb.LoadBalancer, writes=())
+def flushed(q: Reader, uuid: Uuid) -> Iterator[Emit]:
+    """Reports what is asked for besides, and is not done."""
+    row = q.row(sb.LoadBalancer, uuid)
+    if row.options.get("ct_flush", "").lower() == "true" and _local(q, row):
+        raise ValueError(
+            f"load balancer {row.name}: ct_flush is not carried out; connections to backends that are taken away go on"
+        )
+    yield from ()  # what makes it a generator
+
+
+RULES: Final = (hairpins, flushed)
