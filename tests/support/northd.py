@@ -7,6 +7,9 @@
     set as 10.0.0.1 10.0.0.2
     acl s1 a1 to-lport 1001 "ip4 && outport == @pg" allow-related label=7 log=true options:log-related=true
     acl @pg a2 from-lport 1000 "inport == @pg" drop
+    acl s1 a3 to-lport 1001 "ip4" pass tier=1 sample_new=7 sample_est=8
+    sample 7 1:100:65535
+    app acl-new 42
     unacl a1
     meter m rate=10 fair=true
     router r1 chassis=gw1 options:dnat_force_snat_ip=10.0.0.9
@@ -145,9 +148,9 @@ class Northbound:
         key = row_uuid(f"acl {name}")
         given = dict(word.split("=", 1) for word in more)
         options = {k.removeprefix("options:"): given.pop(k) for k in list(given) if k.startswith("options:")}
-        columns: dict[str, Any] = {
-            k: int(v) if k == "label" else v == "true" if k == "log" else v for k, v in given.items()
-        }
+        samples = {k: row_uuid(f"sample {v}") for k, v in given.items() if k.startswith("sample_")}
+        numbers = {k: int(v) for k, v in given.items() if k in ("label", "tier")}
+        columns: dict[str, Any] = {k: v == "true" if k == "log" else v for k, v in given.items()} | numbers | samples
         row = nb.ACL(uuid=key, direction=direction, priority=int(priority), match=match, action=action, **columns)
         self.put(msgspec.structs.replace(row, options=StrMap(options)))
         if owner != "-":
@@ -156,6 +159,19 @@ class Northbound:
             having = self.rows[nb.PortGroup if of_group else nb.LogicalSwitch, owning]
             assert isinstance(having, nb.PortGroup | nb.LogicalSwitch)
             self.put(msgspec.structs.replace(having, acls=tuple(sorted({*having.acls, key}))))
+
+    def _sample(self, number: str, *collectors: str) -> None:
+        """A Sample by its number; collectors are written ID:SET:PROBABILITY."""
+        keys = []
+        for identity, group, probability in (text.split(":") for text in collectors):
+            keys.append(row_uuid(f"collector {identity}"))
+            self.put(
+                nb.SampleCollector(uuid=keys[-1], id=int(identity), set_id=int(group), probability=int(probability))
+            )
+        self.put(nb.Sample(uuid=row_uuid(f"sample {number}"), metadata=int(number), collectors=tuple(sorted(keys))))
+
+    def _app(self, purpose: str, number: str) -> None:
+        self.put(nb.SamplingApp(uuid=row_uuid(f"app {purpose}"), type=purpose, id=int(number)))
 
     def _unacl(self, name: str) -> None:
         key = row_uuid(f"acl {name}")

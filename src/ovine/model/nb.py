@@ -139,12 +139,43 @@ class ACL(Row, frozen=True, kw_only=True):
     priority: Annotated[int, Range(0, 32767)] = 0
     direction: Annotated[str, OneOf("from-lport", "to-lport")] = ""
     match: str = ""
-    action: Annotated[str, OneOf("allow", "allow-related", "allow-stateless", "drop", "reject")] = ""
+    action: Annotated[str, OneOf("allow", "allow-related", "allow-stateless", "drop", "reject", "pass")] = ""
+    tier: Annotated[int, Range(0, 3)] = 0
     log: bool = False
     severity: Annotated[str | None, OneOf("alert", "warning", "notice", "info", "debug")] = None
     meter: str | None = None
     label: Annotated[int, Range(0, 4294967295)] = 0
+    sample_new: Annotated[Uuid | None, Strong("Sample")] = None
+    sample_est: Annotated[Uuid | None, Strong("Sample")] = None
     options: StrMap = EMPTY
+    external_ids: StrMap = EMPTY
+
+
+@table("Sample_Collector")
+class SampleCollector(Row, frozen=True, kw_only=True):
+    """Where samples go (OVN 24.09)."""
+
+    id: Annotated[int, Range(1, 255)] = 1
+    name: str = ""
+    probability: Annotated[int, Range(0, 65535)] = 0
+    set_id: Annotated[int, Range(1, 4294967295)] = 1
+    external_ids: StrMap = EMPTY
+
+
+@table("Sample", indexes=(("metadata",),))
+class Sample(Row, frozen=True, kw_only=True):
+    """A number that samples carry, and where they go (OVN 24.09)."""
+
+    collectors: Annotated[tuple[Uuid, ...], Strong("Sample_Collector")] = ()
+    metadata: Annotated[int, Range(1, 4294967295)] = 1
+
+
+@table("Sampling_App", indexes=(("type",),))
+class SamplingApp(Row, frozen=True, kw_only=True):
+    """What the observation domain is of samples that are taken for a purpose (OVN 24.09)."""
+
+    type: Annotated[str, OneOf("drop", "acl-new", "acl-est")] = "drop"
+    id: Annotated[int, Range(1, 255)] = 1
     external_ids: StrMap = EMPTY
 
 
@@ -354,4 +385,4 @@ class ChassisTemplateVar(Row, frozen=True, kw_only=True):
     external_ids: StrMap = EMPTY
 
 
-DATABASE = database("OVN_Northbound", "7.0.0", globals())
+DATABASE = database("OVN_Northbound", "7.6.0", globals())

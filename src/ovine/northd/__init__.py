@@ -54,6 +54,7 @@ from ovine.northd import (
     relay,
     router_bindings,
     routing,
+    samples,
     sets,
     snooping,
     switching,
@@ -82,7 +83,7 @@ SHARED = (
     *relay.SHARED,
 )
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     datapaths.ask_datapath_key,
     datapaths.ask_router_key,
     datapaths.datapath,
@@ -205,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     learned.stale_group,
     *gaps.RULES,
 )
+RULES: tuple[Rule, ...] = tuple(map(samples.sampling, _RULES))
 
 TARGETS: tuple[Target[Any], ...] = (
     config.TARGET,

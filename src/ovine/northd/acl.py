@@ -25,7 +25,7 @@ from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.acl_scopes import group_scope, is_after, is_stateful, stateful_somewhere
-from ovine.northd.acl_shared import LOGGED_REPLY, PRIORITY, REPLIES, SKIP, SOURCE
+from ovine.northd.acl_shared import LOGGED_REPLY, PRIORITY, REPLIES, SKIP, SOURCE, TIERS, decided, passed_on
 from ovine.northd.flows import FLOWS, Place, flow, place_of, quoted
 from ovine.northd.meters import meter_of
 from ovine.northd.pipeline import (
@@ -38,10 +38,11 @@ from ovine.northd.pipeline import (
     STAGES,
 )
 from ovine.northd.ports import LOCALNET, PORTS
+from ovine.northd.samples import sample_of
 from ovine.northd.stages import Stage
 
 STAGE_CALLED = {stage.name: stage for stage in STAGES}
-STRICTNESS = {"reject": 0, "drop": 1, "allow-stateless": 2, "allow": 3, "allow-related": 4}
+STRICTNESS = {"reject": 0, "drop": 1, "allow-stateless": 2, "allow": 3, "allow-related": 4, "pass": 5}
 VERDICTS = {"reject": "reject", "drop": "drop"}
 ALLOWS = frozenset({"allow", "allow-related"})
 
@@ -113,7 +114,15 @@ def _flows(q: Reader, row: nb.ACL, key: Uuid) -> Iterator[tuple[Stage, int, str,
     priority = PRIORITY + row.priority
     log = _log(q, row, key)
     own = (IN_ACL_AFTER if is_after(row) else IN_ACL) if incoming else OUT_ACL
-    yield own, priority, row.match, f"{log}{_verdict(row)}"
+    stage, match = own, row.match
+    if row.tier:
+        stage, match = TIERS[own], f"{IN_RULING.tier.field} == {row.tier} && ({row.match})"
+    new, known = sample_of(q, row.sample_new, "acl-new"), sample_of(q, row.sample_est, "acl-est")
+    if new == known:
+        yield stage, priority, match, f"{new}{log}{_verdict(row, own)}"
+    else:
+        yield stage, priority, f"({match}) && !ct.est", f"{new}{log}{_verdict(row, own)}"
+        yield stage, priority, f"({match}) && ct.est", f"{known}{log}{_verdict(row, own)}"
     if row.action == "allow-stateless" and stateful_somewhere(q):
         stage = IN_TRACK if incoming else OUT_TRACK
         yield stage, priority, row.match, SKIP[stage]
@@ -123,22 +132,28 @@ def _flows(q: Reader, row: nb.ACL, key: Uuid) -> Iterator[tuple[Stage, int, str,
         yield stage, LOGGED_REPLY, f"{REPLIES} && ct_label.label == {row.label}", f"{log}next;"
 
 
-def _verdict(row: nb.ACL) -> str:
+def _verdict(row: nb.ACL, stage: Stage) -> str:
+    """What an ACL does; `stage` is that of tier 0."""
     ruling = IN_RULING  # the same bits in both directions
+    if row.action == "pass":
+        return passed_on(stage, ruling, row.tier)
+    onward = decided(stage, row.tier)
     if row.action == "drop":
-        return f"{ruling.denied.field} = 1; next;"
+        return f"{ruling.denied.field} = 1; {onward}"
     if row.action == "reject":
-        return f"{ruling.denied.field} = 1; {ruling.rejected.field} = 1; next;"
+        return f"{ruling.denied.field} = 1; {ruling.rejected.field} = 1; {onward}"
     if row.label and row.action in ALLOWS:
-        return f"{ruling.labelled.field} = 1; {ruling.label.field} = {row.label}; next;"
-    return "next;"
+        return f"{ruling.labelled.field} = 1; {ruling.label.field} = {row.label}; {onward}"
+    return onward
 
 
 def _log(q: Reader, row: nb.ACL, key: Uuid) -> str:
     if not row.log:
         return ""
     words = [f"name={quoted(row.name)}"] if row.name else []
-    words += [f"severity={row.severity or 'info'}", f"verdict={VERDICTS.get(row.action, 'allow')}"]
+    words.append(f"severity={row.severity or 'info'}")
+    if row.action != "pass":  # a word that the hosts of OVN 23.03 do not know
+        words.append(f"verdict={VERDICTS.get(row.action, 'allow')}")
     if row.meter:
         words.append(f"meter={quoted(meter_of(q, row.meter, key))}")
     return f"log({', '.join(words)}); "

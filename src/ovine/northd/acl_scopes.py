@@ -29,6 +29,10 @@ AFTER = scope("switches with rules after load balancing")
 """With ACLs for that stage, or a default of dropping, which holds there too."""
 REFUSING = scope("switches with ACLs that reject")
 CLOSED = scope("switches with ACLs that drop by default")
+TIERED_IN = scope("switches with tiers of rules for what comes in")
+TIERED_AFTER = scope("switches with tiers of rules after load balancing")
+TIERED_OUT = scope("switches with tiers of rules for what goes out")
+"""With ACLs in tiers above 0, or ACLs that pass packets on to them."""
 
 
 class Presence(NamedTuple):
@@ -68,11 +72,20 @@ class Kinds(NamedTuple):
     stateful: bool = False
     after: bool = False
     refusing: bool = False
+    tiered: frozenset[Scope] = frozenset()
+    """The scopes of switches with tiers that these ACLs make."""
 
 
 def is_after(row: nb.ACL) -> bool:
     """Whether it is evaluated after load balancing: ovn-nb(5) has that for from-lport only."""
     return row.direction == "from-lport" and row.options.get("apply-after-lb", "").lower() == "true"
+
+
+def _tiered(row: nb.ACL) -> Scope:
+    """The scope that an ACL in a tier puts its switches into."""
+    if row.direction == "to-lport":
+        return TIERED_OUT
+    return TIERED_AFTER if is_after(row) else TIERED_IN
 
 
 @query
@@ -82,6 +95,7 @@ def kinds(q: Reader, acls: tuple[Uuid, ...]) -> Kinds:
         stateful=any(row.action == "allow-related" for row in rows),
         after=any(is_after(row) for row in rows),
         refusing=any(row.action == "reject" for row in rows),
+        tiered=frozenset(_tiered(row) for row in rows if row.tier or row.action == "pass"),
     )
 
 
@@ -131,3 +145,5 @@ def acl_scopes(q: Reader, switch: Uuid) -> Iterator[Emit]:
         yield member(REFUSING, switch)
     if drops_by_default(q):
         yield member(CLOSED, switch)
+    for tiered in {one for kind in found for one in kind.tiered}:
+        yield member(tiered, switch)

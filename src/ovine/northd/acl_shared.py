@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.northd.acl_scopes import AFTER, CLOSED, REFUSING, RULED, STATEFUL
+from ovine.northd.acl_scopes import AFTER, CLOSED, REFUSING, RULED, STATEFUL, TIERED_AFTER, TIERED_IN, TIERED_OUT
 from ovine.northd.datapaths import SWITCHES
-from ovine.northd.flows import Shared
+from ovine.northd.flows import Scope, Shared
 from ovine.northd.pipeline import (
+    BALANCE,
     DELIVER,
     FORWARD,
     IN_ACL,
     IN_ACL_AFTER,
+    IN_AFTER_TIERS,
     IN_RULING,
+    IN_TIERS,
     IN_TRACK,
     IN_VERDICT,
     OUT_ACL,
+    OUT_MARK,
     OUT_RULING,
+    OUT_TIERS,
     OUT_TRACK,
     Ruling,
 )
@@ -65,6 +70,36 @@ def _closed(stage: Stage, ruling: Ruling) -> Iterator[Shared]:
     yield Shared(CLOSED, stage, 1, "1", f"{ruling.denied.field} = 1; next;", SOURCE)
 
 
+LAST_TIER = 3
+TIERS = {IN_ACL: IN_TIERS, IN_ACL_AFTER: IN_AFTER_TIERS, OUT_ACL: OUT_TIERS}
+"""Where the ACLs of a stage are that are in tiers above 0."""
+_BACK = {IN_ACL: BALANCE, IN_ACL_AFTER: IN_VERDICT, OUT_ACL: OUT_MARK}
+
+
+def jump(stage: Stage) -> str:
+    return f"next(pipeline={stage.pipeline}, table={stage.table});"
+
+
+def decided(stage: Stage, tier: int) -> str:
+    """What an ACL of a tier does when it has decided. `stage` is that of tier 0."""
+    return jump(_BACK[stage]) if tier else "next;"
+
+
+def passed_on(stage: Stage, ruling: Ruling, tier: int) -> str:
+    """Has the next tier asked; after the last one, what all tiers leave open is settled."""
+    return f"{ruling.tier.field} = {tier + 1 if tier < LAST_TIER else 0}; {jump(TIERS[stage])}"
+
+
+def _tiers(stage: Stage, ruling: Ruling, tiered: Scope) -> Iterator[Shared]:
+    """How packets go from tier to tier, and back."""
+    tiers = TIERS[stage]
+    yield Shared(tiered, stage, 2, "1", passed_on(stage, ruling, 0), SOURCE)
+    for tier in range(1, LAST_TIER):
+        yield Shared(tiered, tiers, 2, f"{ruling.tier.field} == {tier}", passed_on(stage, ruling, tier), SOURCE)
+    yield Shared(CLOSED, tiers, 1, "1", f"{ruling.denied.field} = 1; {jump(_BACK[stage])}", SOURCE)
+    yield Shared(tiered, tiers, 0, "1", jump(_BACK[stage]), SOURCE)
+
+
 def _carried_out(stage: Stage, ruling: Ruling, onward: str, back: Stage) -> Iterator[Shared]:
     """What a verdict means. `back` is where a refusal enters on its way to the sender."""
     block = "ct_commit { ct_mark.blocked = 1; };"
@@ -98,6 +133,9 @@ SHARED = (
     *_closed(IN_ACL, IN_RULING),
     *_closed(IN_ACL_AFTER, IN_RULING),
     *_closed(OUT_ACL, OUT_RULING),
+    *_tiers(IN_ACL, IN_RULING, TIERED_IN),
+    *_tiers(IN_ACL_AFTER, IN_RULING, TIERED_AFTER),
+    *_tiers(OUT_ACL, OUT_RULING, TIERED_OUT),
     *_carried_out(IN_VERDICT, IN_RULING, "next;", DELIVER),
     Shared(SWITCHES, IN_VERDICT, 0, "1", "next;", SOURCE),
     *_carried_out(DELIVER, OUT_RULING, "output;", FORWARD),

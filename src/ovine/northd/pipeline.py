@@ -74,6 +74,12 @@ INGRESS = declare(
         "ls_in_unknown",
         "Sends what nobody is known to own to all ports with unknown addresses, or drops it if there are none.",
     ),
+    (
+        "ls_in_acl_tiers",
+        "The from-lport ACLs of tiers 1 to 3. A packet comes here, and goes back, only if no ACL of ls_in_acl decides "
+        "and the switch has ACLs in tiers.",
+    ),
+    ("ls_in_acl_after_tiers", "The same for ls_in_acl_after."),
 )
 
 EGRESS = declare(
@@ -87,12 +93,14 @@ EGRESS = declare(
     ("ls_out_mark", "As ls_in_mark, for to-lport QoS rules."),
     ("ls_out_limit", "As ls_in_limit, for to-lport QoS rules."),
     ("ls_out_deliver", "Carries the verdict out, as ls_in_verdict, and delivers."),
+    ("ls_out_acl_tiers", "The to-lport ACLs of tiers 1 to 3, as in ls_in_acl_tiers."),
 )
 
 STAGES = INGRESS + EGRESS
 ADMIT, GUARD, IN_TRACK, IN_ACL, BALANCE, HAIRPIN, HAIRPIN_NAT, IN_ACL_AFTER, IN_VERDICT = INGRESS[:9]
-IN_MARK, IN_LIMIT, NEIGHBOUR, ANSWER, FORWARD, UNKNOWN = INGRESS[9:]
-CHECK, OUT_TRACK, OUT_ACL, OUT_MARK, OUT_LIMIT, DELIVER = EGRESS
+IN_MARK, IN_LIMIT, NEIGHBOUR, ANSWER, FORWARD, UNKNOWN = INGRESS[9:15]
+IN_TIERS, IN_AFTER_TIERS = INGRESS[15:]
+CHECK, OUT_TRACK, OUT_ACL, OUT_MARK, OUT_LIMIT, DELIVER, OUT_TIERS = EGRESS
 
 REFUSED = Register("refused", "reg0[0]", ADMIT, GUARD, "port security refuses the packet's sender")
 LEARNS = Register("learns", "reg0[1]", ADMIT, GUARD, "the input port learns addresses")
@@ -129,6 +137,7 @@ UNWANTED = Register("unwanted", "reg0[0]", CHECK, OUT_TRACK, "port security refu
 class Ruling:
     """What the ACLs of one direction decided: the registers between the stage with the ACLs and the one that acts.
 
+    So they are in the stages of tiers, too: these come last, but packets are there on the way from one to the other.
     They have the same bits in both directions, so that the flow of an ACL reads alike in both.
     """
 
@@ -136,6 +145,7 @@ class Ruling:
     rejected: Register
     labelled: Register
     label: Register
+    tier: Register
 
 
 def _ruling(born: Stage, dies: Stage) -> Ruling:
@@ -144,6 +154,7 @@ def _ruling(born: Stage, dies: Stage) -> Ruling:
         Register("rejected", "reg0[5]", born, dies, "its sender is to be told"),
         Register("labelled", "reg0[6]", born, dies, "the ACL that allows it has a label"),
         Register("label", "reg3", born, dies, "that label"),
+        Register("tier", "reg0[11..12]", born, dies, "the tier of ACLs that is asked; 0 when all of them have been"),
     )
 
 
@@ -152,10 +163,10 @@ OUT_RULING = _ruling(OUT_ACL, DELIVER)
 
 REGISTERS = (
     *(REFUSED, LEARNS, KNOWN),
-    *(IN_RULING.denied, IN_RULING.rejected, IN_RULING.labelled, IN_RULING.label),
+    *(IN_RULING.denied, IN_RULING.rejected, IN_RULING.labelled, IN_RULING.label, IN_RULING.tier),
     *(AFFINE, SESSION, SESSION_PORTS, HAIRPINS, RETURNS),
     *(ASKED, OWN, OWNER, ASIDE),
     *(ANSWERED, SERVER_IP4, SERVER_MAC, SERVER_IP6),
     UNWANTED,
-    *(OUT_RULING.denied, OUT_RULING.rejected, OUT_RULING.labelled, OUT_RULING.label),
+    *(OUT_RULING.denied, OUT_RULING.rejected, OUT_RULING.labelled, OUT_RULING.label, OUT_RULING.tier),
 )

@@ -17,7 +17,7 @@ from ovine.trace.explain import HINT, Origins
 from ovine.trace.tree import Fork, Node, Section, Step, Trace
 
 DROP_GROUP: Final = "neutron_pg_drop"
-Outcome = Literal["allowed", "dropped", "rejected", "no rule", "known connection"]
+Outcome = Literal["allowed", "dropped", "rejected", "no rule", "known connection", "passed on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _of_acl(row: nb.ACL, direction: Literal["out of", "in to"], port: str, origi
     owners = origins.groups.get(row.uuid, ())
     if row.action == "drop" and any(group.name == DROP_GROUP for group in owners):
         return Verdict("no rule", direction, port, _its_groups(port, origins))
-    outcomes: dict[str, Outcome] = {"drop": "dropped", "reject": "rejected"}
+    outcomes: dict[str, Outcome] = {"drop": "dropped", "reject": "rejected", "pass": "passed on"}
     by = ", ".join(map(str, origins.behind(row))) or f"ACL {row.name or row.uuid}: {row.match}"
     return Verdict(outcomes.get(row.action, "allowed"), direction, port, by)
 

@@ -19,6 +19,10 @@ INSTALLED = {
     "/usr/share/ovn/ovn-sb.ovsschema": sb.DATABASE,
     "/usr/share/openvswitch/vswitch.ovsschema": vs.DATABASE,
 }
+NEWER_TABLES = {"Sample", "Sample_Collector", "Sampling_App"}
+NEWER_COLUMNS = {("ACL", "tier"), ("ACL", "sample_new"), ("ACL", "sample_est")}
+NEWER_WORDS = {("ACL", "action"): {"pass"}}
+"""What the northbound has of later OVN than 23.03. Servers without it are served all the same."""
 
 
 @pytest.fixture(params=INSTALLED, ids=lambda file: Path(file).stem)
@@ -33,10 +37,20 @@ def test_every_declared_table_and_column_exists_with_the_same_type(pair):
     ours, real = pair
     assert ours["name"] == real["name"]
     for table, spec in ours["tables"].items():
+        if table in NEWER_TABLES - set(real["tables"]):
+            continue
         assert table in real["tables"]
         columns = real["tables"][table]["columns"]
         for name, column in spec["columns"].items():
+            if (table, name) in NEWER_COLUMNS and name not in columns:
+                continue
             assert name in columns, f"{table}.{name}"
+            words = NEWER_WORDS.get((table, name), set())
+            if words:
+                kept = [word for word in column["type"]["key"]["enum"][1] if word not in words]
+                column["type"]["key"]["enum"] = ["set", kept]
+                real_words = columns[name]["type"]["key"]["enum"]
+                real_words[1] = [word for word in real_words[1] if word not in words]
             assert normal_type(column["type"]) == normal_type(columns[name]["type"]), f"{table}.{name}"
             for flag in ("ephemeral", "mutable"):
                 assert column.get(flag) == columns[name].get(flag), f"{table}.{name} {flag}"
@@ -45,6 +59,8 @@ def test_every_declared_table_and_column_exists_with_the_same_type(pair):
 def test_every_declared_table_has_the_same_root_size_and_indexes(pair):
     ours, real = pair
     for table, spec in ours["tables"].items():
+        if table in NEWER_TABLES - set(real["tables"]):
+            continue
         theirs = real["tables"][table]
         assert spec.get("isRoot", False) == theirs.get("isRoot", False), table
         assert spec.get("maxRows") == theirs.get("maxRows"), table

@@ -63,7 +63,7 @@ def test_what_no_rule_allows_is_told_with_the_groups_that_might() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "outcome"), [("drop", "dropped"), ("reject", "rejected"), ("allow", "allowed"), ("pass", "allowed")]
+    ("action", "outcome"), [("drop", "dropped"), ("reject", "rejected"), ("allow", "allowed"), ("pass", "passed on")]
 )
 def test_an_acl_of_no_security_group_is_named_itself(action: str, outcome: str) -> None:
     acl = nb.ACL(uuid=Uuid("cccccccc-0000-4000-8000-000000000001"), name="mine", action=action, match="tcp")
