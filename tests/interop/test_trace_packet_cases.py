@@ -2,7 +2,8 @@
 
 tests/cases/packets/ holds the cases. The packets of a case find the connections that those before them have left. What
 a trace cannot know is left out: that a localport is on one host only, what hosts learn (`until`, multicast snooping),
-what hosts themselves send (cases with routers or DNS), and fragments, which are put together before they are looked at.
+what hosts themselves send (cases with routers or DNS), what is put around a frame on the wire (nested ports, kinds of
+tags), what is said to single hosts, and fragments, which are put together before they are looked at.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from pathlib import Path
 
 import pytest
 
-from ovine.model import sb
+from ovine.model import nb, sb
 from ovine.trace import Connections, Delivered, Options, World, trace, walk, world_of
 from support.case_network import Network
 from support.frames import build
-from support.northd_bed import NorthdBed, dump, northd_bed, until_status
+from support.northd_bed import THEIRS, NorthdBed, dump, northd_bed, until_status
 from support.packet_cases import Case, Step, read
 from support.trace_frames import about, packet
 
-UNKNOWN = re.compile(r"^router |^dns |mcast_snoop|^send .* (first|last) ", re.MULTILINE)
+UNKNOWN = re.compile(
+    r"^(router|dns|nested|host|also|ids|hear|where|bfd|stick) |mcast_snoop|localnet_learn|ethtype|l2gateway"
+    r"|^send .* (first|last) ",
+    re.MULTILINE,
+)
 """What is in cases that are left out."""
 CASES = [
     case
@@ -37,7 +42,8 @@ FAR = {("localport", "b", "m"), ("localport", "m", "b")}
 
 @pytest.fixture(scope="module", params=["ours", "theirs"])
 def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NorthdBed]:
-    with northd_bed(tmp_path_factory.mktemp("cases")) as made:
+    schema = nb.DATABASE if request.param == "ours" else THEIRS
+    with northd_bed(tmp_path_factory.mktemp("cases"), schema) as made:
         if request.param == "theirs":
             with made.debians():
                 yield made
@@ -69,7 +75,14 @@ class Runner:
                 getattr(self, f"do_{step.words[0]}")(step)
 
     def do_outside(self, step: Step) -> None:
-        self.outside[step.words[1]] = int(step.words[3]) if step.words[2:3] == ("vlan",) else None
+        _, name, *words = step.words
+        self.outside[name] = int(words[1]) if words[:1] == ["vlan"] else None
+        if addresses := words[2:] if words[:1] == ["vlan"] else words:
+            self.network.name(name, addresses[0], addresses[1:])
+
+    def do_only(self, step: Step) -> None:
+        if (reason := self.case.only_ours) and self.bed.schema is not nb.DATABASE:
+            pytest.skip(reason)
 
     def do_until(self, step: Step) -> None:
         """What hosts learn on the way is not known here."""
@@ -119,7 +132,7 @@ class Runner:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_frames_come_out_where_real_hosts_put_them(bed: NorthdBed, case: Case) -> None:
-    runner = Runner(bed, case, Network(bed.nbctl))
+    runner = Runner(bed, case, Network(bed.nbctl, bed.above.remote))
     try:
         runner.run()
         assert runner.sent

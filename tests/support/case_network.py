@@ -9,6 +9,7 @@
     static r-sw IP MAC [override]                                       the MAC of a machine that the router knows
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
     serve PORT ROW                                                      DHCPv4 options of a port that is there
+    acl sw from-lport 1000 MATCH ACTION [tier=N]                        an ACL with what ovn-nbctl does not know
     group pg a b                 set as 10.0.0.1 …                      a port group, an address set
     dns s1,s2 NAME="10.0.0.4 fd00::4" … [owned]                         names that switches know
     lb NAME tcp 10.9.9.9:80 10.0.0.1:8080,10.0.0.2:8080 [OPTION=VALUE …]  a load balancer, or a further address of one
@@ -27,7 +28,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import re
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +64,8 @@ class Network:
     """What a case has written, and how to take it away again. `nbctl` runs one ovn-nbctl command."""
 
     nbctl: NbCtl
+    remote: str
+    """The northbound database."""
     addresses: dict[str, str] = field(default_factory=dict)
     """What PORT.mac and its like stand for."""
     rows: dict[str, str] = field(default_factory=dict)
@@ -152,6 +157,19 @@ class Network:
         override = str(words == ("override",)).lower()
         columns = (f"logical_port={port}", f'ip="{self.filled(ip)}"', f'mac="{self.filled(mac)}"')
         self.nbctl("create", "Static_MAC_Binding", *columns, f"override_dynamic_mac={override}")
+
+    def do_acl(self, switch: str, direction: str, priority: str, match: str, action: str, *settings: str) -> None:
+        columns = {name: int(value) for name, _, value in (text.partition("=") for text in settings)}
+        row = {"direction": direction, "priority": int(priority), "match": match, "action": action, **columns}
+        add = [["acls", "insert", ["named-uuid", "acl"]]]
+        where = [["name", "==", switch]]
+        operations = [
+            {"op": "insert", "table": "ACL", "uuid-name": "acl", "row": row},
+            {"op": "mutate", "table": "Logical_Switch", "where": where, "mutations": add},
+        ]
+        command = ["ovsdb-client", "transact", self.remote, json.dumps(["OVN_Northbound", *operations])]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        assert '"error"' not in said and '"count":1' in said, said
 
     def do_group(self, name: str, *ports: str) -> None:
         self.nbctl("pg-add", name, *ports)

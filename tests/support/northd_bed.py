@@ -15,9 +15,10 @@ from ovine.daemons.unixctl import CommandError
 from ovine.model.base import Row
 from ovine.ovsdb import Client
 from support.daemons import Daemon, run_daemon
-from support.ovsdb import DEADLINE, Server, start_server, wait_until
+from support.ovsdb import DEADLINE, Schema, Server, start_server, wait_until
 
 SCHEMAS = Path("/usr/share/ovn")
+THEIRS = SCHEMAS / "ovn-nb.ovsschema"
 
 
 @dataclass
@@ -27,6 +28,8 @@ class NorthdBed:
     directory: Path
     above: Server
     below: Server
+    schema: Schema = THEIRS
+    """Of the northbound."""
 
     @property
     def remotes(self) -> tuple[str, str]:
@@ -71,13 +74,16 @@ class NorthdBed:
 
 
 @contextlib.contextmanager
-def northd_bed(directory: Path) -> Iterator[NorthdBed]:
-    """Servers with Debian's schemas, so that Debian's daemons and tools find all that they know."""
+def northd_bed(directory: Path, schema: Schema = THEIRS) -> Iterator[NorthdBed]:
+    """Servers with Debian's schemas, so that Debian's daemons and tools find all that they know.
+
+    `schema` may be another one of the northbound.
+    """
     with (
-        start_server(SCHEMAS / "ovn-nb.ovsschema", directory / "nb") as above,
+        start_server(schema, directory / "nb") as above,
         start_server(SCHEMAS / "ovn-sb.ovsschema", directory / "sb") as below,
     ):
-        bed = NorthdBed(directory, above, below)
+        bed = NorthdBed(directory, above, below, schema)
         bed.nbctl("init")
         bed.tool("ovn-sbctl", "init")
         yield bed

@@ -433,7 +433,7 @@ def _missing(
 @contextlib.contextmanager
 def running(lab: Lab, case: Case) -> Iterator[Runner]:
     """Runs a case, and takes away what it made."""
-    runner = Runner(lab, case, Network(lab.nbctl))
+    runner = Runner(lab, case, Network(lab.nbctl, lab.spec.nb_db))
     try:
         runner.run()
         yield runner

@@ -129,7 +129,7 @@ class Draft:
 
     def has_members(self, group: Uuid) -> bool:
         """Whether a port that is there already is in a security group; the reference of one to come guards itself."""
-        return any(group in port.security_groups for port in self._replica.rows(Port).values())
+        return self._replica.holders(Port, "security_groups").has(group)
 
     def is_new(self, row: Row) -> bool:
         """Whether this draft itself makes the row."""

@@ -94,6 +94,7 @@ class Store:
             (SecurityGroupRule, "remote_address_group"),
         ):
             replica.index(table, *columns)
+        replica.holders(Port, "security_groups")
         for counted in quotas.COUNTED.values():
             replica.index(counted, "project_id")
 

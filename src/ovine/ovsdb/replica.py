@@ -41,11 +41,15 @@ _by_uuid = attrgetter("uuid")
 
 
 class Index(Generic[R]):
-    """Rows of one table by the values of some columns; kept up to date by the replica."""
+    """Rows of one table by the values of some columns; kept up to date by the replica.
 
-    def __init__(self, attributes: tuple[str, ...], rows: Mapping[Uuid, R]) -> None:
+    With `members`, rows by each member of one column, a set.
+    """
+
+    def __init__(self, attributes: tuple[str, ...], rows: Mapping[Uuid, R], *, members: bool = False) -> None:
         self._key = attrgetter(*attributes)
         self._single = len(attributes) == 1
+        self._members = members
         self._rows: dict[Any, dict[Uuid, R]] = {}
         for row in rows.values():
             self._put(row)
@@ -62,6 +66,10 @@ class Index(Generic[R]):
         rows = self._rows.get(self._lookup(values))
         return min(rows.values(), key=_by_uuid) if rows else None
 
+    def has(self, *values: Any) -> bool:
+        """Whether there are such rows."""
+        return self._lookup(values) in self._rows
+
     def keys(self) -> Iterator[Any]:
         """The values that occur; tuples of them if the index has several columns."""
         return iter(self._rows)
@@ -69,15 +77,19 @@ class Index(Generic[R]):
     def _lookup(self, values: tuple[Any, ...]) -> Any:
         return values[0] if self._single and len(values) == 1 else values
 
+    def _keys(self, row: R) -> tuple[Any, ...]:
+        return tuple(self._key(row)) if self._members else (self._key(row),)
+
     def _put(self, row: R) -> None:
-        self._rows.setdefault(self._key(row), {})[row.uuid] = row
+        for key in self._keys(row):
+            self._rows.setdefault(key, {})[row.uuid] = row
 
     def _drop(self, row: R) -> None:
-        key = self._key(row)
-        rows = self._rows[key]
-        del rows[row.uuid]
-        if not rows:
-            del self._rows[key]
+        for key in self._keys(row):
+            rows = self._rows[key]
+            del rows[row.uuid]
+            if not rows:
+                del self._rows[key]
 
     def _apply(self, change: Change) -> None:
         if change.old is not None:
@@ -92,7 +104,8 @@ class _Store:
     def __init__(self) -> None:
         self.rows: dict[Uuid, Row] = {}
         self.view: Mapping[Uuid, Row] = MappingProxyType(self.rows)
-        self.indexes: dict[tuple[str, ...], Index[Any]] = {}
+        self.indexes: dict[tuple[str, ...] | str, Index[Any]] = {}
+        """By columns; those over the members of a column by its name."""
 
 
 class Replica:
@@ -120,6 +133,15 @@ class Replica:
         index = store.indexes.get(attributes)
         if index is None:
             index = store.indexes[attributes] = Index(attributes, cast(Mapping[Uuid, R], store.rows))
+        return index
+
+    def holders(self, table: type[R], column: str) -> Index[R]:
+        """The index of a table over the members of a set column, made at the first call."""
+        attribute, store = column_of(table, column).attribute, self._store(table)
+        index = store.indexes.get(attribute)
+        if index is None:
+            rows = cast(Mapping[Uuid, R], store.rows)
+            index = store.indexes[attribute] = Index((attribute,), rows, members=True)
         return index
 
     def _store(self, table: type[Row]) -> _Store:

@@ -75,6 +75,25 @@ def test_an_index_agrees_with_the_rows_whenever_it_was_made(steps, made):
     assert set(by_both.keys()) == {(row.name, row.weight) for row in ordered}
 
 
+tagged = st.lists(st.tuples(st.sampled_from(IDS), st.none() | st.sets(st.sampled_from("xyz"))), max_size=20)
+
+
+@given(tagged, st.integers(0, 19))
+def test_an_index_of_members_has_each_row_for_each_of_its_members(steps, made):
+    replica = Replica(DATABASE)
+    for number, (uuid, tags) in enumerate(steps):
+        if number == made:
+            replica.holders(Child, "tags")
+        row = {"delete": None} if tags is None else {"insert": {"name": "a", "tags": ["set", sorted(tags)]}}
+        replica.apply(PLAN, {"Child": {uuid: row}})
+    holders = replica.holders(Child, "tags")
+    assert holders is replica.holders(Child, "tags") is not replica.index(Child, "tags")
+    for tag in "xyz":
+        having = [row for row in replica.rows(Child).values() if tag in row.tags]
+        assert holders.find(tag) == tuple(sorted(having, key=lambda row: row.uuid))
+        assert holders.has(tag) == bool(having)
+
+
 def test_an_index_is_made_once_and_knows_both_names_of_a_column():
     replica = Replica(DATABASE)
     assert replica.index(Child, "name") is replica.index(Child, "name")
