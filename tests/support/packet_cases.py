@@ -28,7 +28,7 @@
 
 A frame is written as `support.frames` has it, and an expected one may hold `*`; names of addresses are as
 `support.case_network` has them. Hosts are h1, h2 and h3, and their chassis have these names. A case about what Debian's
-OVN does not have begins with `only ours: ` and why; it runs where all daemons are ours.
+OVN does not have says `only ours: ` and why; it runs where all daemons are ours.
 """
 
 from __future__ import annotations

@@ -41,12 +41,6 @@ GAPS = (
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap(
-        "sampled_drops",
-        nb.NBGlobal,
-        lambda row: row.options.get("debug_drop_collector_set", "0") not in ("", "0"),
-        "debug_drop_collector_set has no effect: what is dropped is not sampled",
-    ),
-    Gap(
         "lb_from_router",
         nb.NBGlobal,
         lambda row: row.options.get("install_ls_lb_from_router", "").lower() == "true",

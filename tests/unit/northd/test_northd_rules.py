@@ -336,7 +336,6 @@ def test_where_a_port_is_active_is_kept_for_as_long_as_it_may_be_there(northboun
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
-        "sampled_drops": {"options": StrMap({"debug_drop_collector_set": "7"})},
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "fdb_ageing": {"other_config": StrMap({"fdb_age_threshold": "300"})},
