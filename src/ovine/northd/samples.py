@@ -14,7 +14,7 @@ Tests: tests/unit/northd/test_northd_samples.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -61,7 +61,7 @@ def sampling(rule: Rule) -> Rule:
     if FLOWS not in rule.writes:
         return rule
 
-    def wrapped(function: Callable[[Reader, Any], Iterator[Emit]]) -> Callable[[Reader, Any], Iterator[Emit]]:
+    def wrapped(function: Callable[[Reader, Any], Iterable[Emit]]) -> Callable[[Reader, Any], Iterator[Emit]]:
         @wraps(function)
         def emit(q: Reader, key: Any) -> Iterator[Emit]:
             for one in function(q, key):
