@@ -105,6 +105,9 @@ CLAIMS: Relation[Uuid, Claim] = Relation("claimed port")
 LOCAL_DATAPATHS: Relation[Uuid, int] = Relation("local datapath")
 """By Datapath_Binding: its tunnel key."""
 CLAIMED_IN: Relation[Uuid, Uuid] = Relation("datapath of a claimed port")
+AWAITED: Relation[Uuid, Uuid] = Relation("datapath of a port that is expected here")
+"""By Port_Binding: it has an interface here, and is reserved for another chassis. So it is before a machine moves."""
+AWAITED_OF_DATAPATH: Index[Uuid] = Index(AWAITED, lambda datapath: (datapath,), "expected ports by datapath")
 CLAIMED_OF_DATAPATH: Index[Uuid] = Index(CLAIMED_IN, lambda datapath: (datapath,), "claimed ports by datapath")
 
 
@@ -205,12 +208,16 @@ def _nested_claim(q: Reader, port: Any) -> Claim | None:
     return held._replace(logical_port=port.logical_port, additional=role == "additional")
 
 
-@rule(over=sb.PortBinding, writes=(CLAIMS,))
+@rule(over=sb.PortBinding, writes=(CLAIMS, AWAITED))
 def claim(q: Reader, uuid: Uuid) -> Iterator[Emit]:
-    """Ports with an interface here that are ours to serve."""
+    """Ports with an interface here: those that are ours to serve, and those that may become so."""
     found = interface_claim(q, uuid)
     if found is not None:
         yield CLAIMS(uuid, found)
+        return
+    port = q.row(sb.PortBinding, uuid)
+    if port.type in CLAIMED_TYPES and requested(port) and plugged(q, port.logical_port) is not None:
+        yield AWAITED(uuid, port.datapath)
 
 
 @rule(over=CLAIMS, writes=(CLAIMED_IN,))

@@ -1,8 +1,8 @@
 """Which datapaths are local: those with a port that is bound here, and all that can be reached from them.
 
 Terms. A *link* leads from a datapath to the next one, through a patch port and its peer. A *seed* is a datapath that is
-local for its own sake: a port of it is claimed, or this host may become the active chassis of one. Whatever packets of
-a seed can reach without leaving the host is local too.
+local for its own sake: a port of it is claimed, or expected (it has an interface here already), or this host may become
+the active chassis of one. Whatever packets of a seed can reach without leaving the host is local too.
 
 Two kinds of links are missing, since packets do not take them here. Ports of a gateway router are linked on its own
 chassis only. A distributed gateway port with `always-redirect` leads out of its router on the chassis of its group
@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from ovine.controller.config import config
 from ovine.controller.ha import PORTS_OF_GROUP, is_member
-from ovine.controller.local import CLAIMED_OF_DATAPATH, LOCAL_DATAPATHS, PATCH_TYPES, port_named
+from ovine.controller.local import AWAITED_OF_DATAPATH, CLAIMED_OF_DATAPATH, LOCAL_DATAPATHS, PATCH_TYPES, port_named
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import sb
 from ovine.model.base import Uuid
@@ -111,6 +111,13 @@ def seeds(q: Reader, datapath: Uuid) -> Iterator[Emit]:
         yield SEEDS(datapath, True)
 
 
+@rule(over=AWAITED_OF_DATAPATH, writes=(SEEDS,))
+def expected_seeds(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    """Datapaths of ports that are expected: their rows are here, and their flows, when the machine comes."""
+    del q
+    yield SEEDS(datapath, True)
+
+
 @rule(over=PORTS_OF_GROUP, writes=(SEEDS,))
 def standby_seeds(q: Reader, group: Uuid) -> Iterator[Emit]:
     """Datapaths of ports that this host serves or stands by for, so that nothing is missing when it must take over."""
@@ -153,4 +160,4 @@ def _local(q: Reader, datapath: Uuid) -> Iterator[Emit]:
         yield LOCAL_DATAPATHS(datapath, row.tunnel_key)
 
 
-RULES = (links, steps, seeds, standby_seeds, local_seeds, search, local_reached)
+RULES = (links, steps, seeds, expected_seeds, standby_seeds, local_seeds, search, local_reached)

@@ -102,6 +102,15 @@ def test_an_interface_must_have_the_version_that_the_port_asks_for() -> None:
         assert claimed(world) == expected
 
 
+def test_a_datapath_is_local_before_its_port_moves_here() -> None:
+    world = one_port()
+    interface = world.interface("a", 10)
+    world.port("a", "sw0", 1, **{"options:requested-chassis": "hv2"})
+    assert claimed(world) == set() and set(world.wanted(LOCAL_DATAPATHS)) == {uuid_of("datapath", "sw0")}
+    world.remove(vs.Interface, interface)
+    assert world.wanted(LOCAL_DATAPATHS) == {}
+
+
 def test_the_first_requested_chassis_is_the_main_one_and_the_others_are_additional() -> None:
     world = one_port()
     world.interface("a", 10)
