@@ -77,8 +77,7 @@ def features(directory: Path) -> list[Feature]:
     """The cases of a directory, in order of areas and names. Raises Unreadable for one without an opening sentence."""
     found = []
     for path in directory.glob("*.txt"):
-        lines = path.read_text().splitlines()
-        first = next((line for line in lines if not line.startswith("only ours: ")), "")
+        first = path.read_text().partition("\n")[0]
         if not first.startswith("# ") or not first.endswith("."):
             raise Unreadable(f"{path.name} does not begin with a sentence behind a #")
         found.append(Feature(area_of(path.stem), path.stem, first[2:]))

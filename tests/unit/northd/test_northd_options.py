@@ -111,6 +111,8 @@ SETTINGS: dict[str, tuple[Place, str]] = {
     "NB_Global.options:mac_binding_removal_limit": (GLOBAL, "7"),
     "NB_Global.options:ignore_lsp_down": (GLOBAL, "false"),
     "NB_Global.options:use_ct_inv_match": (GLOBAL, "false"),
+    "NB_Global.options:debug_drop_domain_id": (GLOBAL, "9"),
+    "NB_Global.options:debug_drop_collector_set": (GLOBAL, "100"),
     "NB_Global.options:max_tunid": (GLOBAL, "9"),
     "Logical_Switch.other_config:subnet": (S3, "10.8.0.0/24"),
     "Logical_Switch.other_config:exclude_ips": (S2, "10.9.0.2..10.9.0.9"),
@@ -191,6 +193,8 @@ BEFORE = {
     "Logical_Switch_Port.options:exclude-lb-vips-from-garp": (EXT_R, "nat-addresses", "router"),
     "Logical_Router_Port.options:mcast_flood": (R, "mcast_relay", "true"),
     "Logical_Switch_Port.options:qos_burst": (P1, "qos_max_rate", "100000"),
+    "NB_Global.options:debug_drop_domain_id": (GLOBAL, "debug_drop_collector_set", "7"),
+    "NB_Global.options:debug_drop_collector_set": (GLOBAL, "debug_drop_domain_id", "7"),
     "Copp.meters:event-elb": (GLOBAL, "controller_event", "true"),
 }
 """What must be there besides."""
