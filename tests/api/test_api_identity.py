@@ -105,7 +105,7 @@ def test_a_token_can_be_checked_and_revoked(cloud: Cloud) -> None:
 def test_users_see_themselves_and_administrators_see_all(cloud: Cloud) -> None:
     admin, alice = token_of(cloud, "admin"), token_of(cloud, "alice")
     users = {user["name"]: user["id"] for user in get(cloud, admin, "/users")[1]["users"]}
-    assert set(users) == {"admin", "alice", "reader", "bob"}
+    assert set(users) == {"admin", "alice", "reader", "bob", "nova"}
     assert [p["name"] for p in get(cloud, alice, "/auth/projects")[1]["projects"]] == ["demo"]
     assert [p["name"] for p in get(cloud, alice, f"/users/{users['alice']}/projects")[1]["projects"]] == ["demo"]
     assert get(cloud, alice, f"/users/{users['alice']}")[1]["user"]["name"] == "alice"
