@@ -24,6 +24,8 @@ from ovine.lab import Lab, restarts
 from ovine.lab.spec import Flavour
 from routed_cloud import KINDS, RoutedCloud, make, pings
 
+PATIENCE = 120.0
+"""Seconds for answers to come again: Debian's controller has been seen to take half a minute on a busy machine."""
 TITLES: dict[Flavour, str] = {"ovine": "Ovine's", "c": "Debian's"}
 
 
@@ -46,7 +48,7 @@ def steps(lab: Lab, to: Flavour) -> Iterator[tuple[str, Callable[[], None]]]:
 
 def step(cloud: RoutedCloud, what: str, to: Flavour, action: Callable[[], None]) -> Step:
     """Replaces a daemon under traffic."""
-    outcomes = pings(cloud, lambda: (action(), cloud.lab.sync(60)))
+    outcomes = pings(cloud, lambda: (action(), cloud.lab.sync(60)), patience=PATIENCE)
     return Step(
         what,
         to,

@@ -9,9 +9,11 @@ Tests: tests/lab/test_demo.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +80,7 @@ class DemoCloud:
 def make(lab: Lab) -> DemoCloud:
     """Makes networks, routers and instances; what does not depend on each other, side by side."""
     openstack = Client(lab.spec.clouds_file)
-    with ThreadPoolExecutor(3) as pool:
+    with side_by_side(3) as pool:
         red_net = pool.submit(make_network, openstack, "red", "red-net", RANGE)
         made = [
             pool.submit(make_network, openstack, "red", "red-db", DB_RANGE),
@@ -99,6 +101,16 @@ def make(lab: Lab) -> DemoCloud:
     ).strip()
     lab.sync()
     return DemoCloud(lab, openstack, instances, internet, floating_ip)
+
+
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads for things to be done; after an error or Ctrl-C what has not begun is left undone."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def make_public(openstack: Client) -> None:

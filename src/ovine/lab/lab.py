@@ -338,7 +338,8 @@ class Lab:
     def endpoint(self, name: str) -> Endpoint:
         """An instance, or a machine outside, by its name. LabError if there is none."""
         namespace = self.spec.instance_netns(name)
-        if namespace in self.store.namespaces() and name not in {record.name for record in self.store.instances()}:
+        instances = {record.name for record in self.store.instances()}
+        if name not in instances and namespace in self.store.namespaces() and netns.exists(namespace):
             return Endpoint(name, namespace, INTERFACE, self.processes)
         return self.instance(name)
 
