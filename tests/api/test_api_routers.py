@@ -22,6 +22,8 @@ def test_a_router_has_neutrons_defaults_and_can_be_changed_and_deleted(alice: Ca
         "status": "ACTIVE",
         "external_gateway_info": None,
         "external_gateways": [],
+        "availability_zone_hints": [],
+        "availability_zones": [],
         "enable_snat": True,
         "enable_default_route_bfd": False,
         "enable_default_route_ecmp": False,
