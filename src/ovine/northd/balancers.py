@@ -245,9 +245,16 @@ def switches_of(q: Reader, owned_by: Uuid) -> frozenset[Uuid]:
 
 @query
 def routers_of(q: Reader, owned_by: Uuid) -> frozenset[Uuid]:
-    """The routers of an owner that are enabled."""
+    """The routers of an owner that can balance."""
     found = {one for each in (owned_by, *q.find(GROUPS_WITH, owned_by)) for one in q.find(ROUTERS_WITH, each)}
-    return frozenset(one for one in found if q.get(ROUTERS, one) is not None)
+    return frozenset(one for one in found if can_balance(q, one))
+
+
+@query
+def can_balance(q: Reader, router: Uuid) -> bool:
+    """Whether a router is enabled, and has one place where it can balance."""
+    row = q.get(ROUTERS, router)
+    return row is not None and (bool(row.chassis) or gateway_port(q, router) is not None)
 
 
 def balancers_of(q: Reader, row: nb.LogicalSwitch | nb.LogicalRouter) -> Iterator[Uuid]:

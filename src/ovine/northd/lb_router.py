@@ -44,7 +44,7 @@ from ovine.northd.health import usable
 from ovine.northd.lb_switch import backend_field, commit_affinity, meter_at, priority, refused, to_backends, told
 from ovine.northd.nat_addresses import answer, asked
 from ovine.northd.nat_shared import TRANSLATING, TRANSLATING_GATEWAYS
-from ovine.northd.nats import External, rules_of
+from ovine.northd.nats import External, rules_of, taken_addresses
 from ovine.northd.ports import PORTS
 from ovine.northd.router_pipeline import (
     AFFINE,
@@ -205,7 +205,7 @@ def _has(port: RouterPort, address: str) -> bool:
 
 def _of_nat(q: Reader, router: Uuid, address: str) -> bool:
     """Whether NAT has the address, and so has it answered for already."""
-    return bool(rules_of(q, External(router, gateway_port(q, router), address)))
+    return address in taken_addresses(q, router)
 
 
 def _own(q: Reader, router: Uuid, address: str) -> bool:
