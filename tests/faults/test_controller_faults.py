@@ -68,6 +68,7 @@ async def test_what_changed_while_it_was_away_is_the_only_thing_it_sends(bench: 
     await bench.below(bench.logical_flow(datapath, 5, "ip4", "drop;"))
     bench.controller.start()
     await bench.until(lambda: len(bench.flows()) == len(flows) + 1, "the new flow is there")
+    await bench.settled()  # it counts what the switch has acknowledged
     assert bench.status()["sent"] == "1"
 
 
