@@ -42,6 +42,8 @@ TOLD = 10
 """How many failures are logged at a time, one by one."""
 FEED = 2000
 """Rows copied between two looks at other events."""
+AUDIT_PATIENCE = 5.0
+"""Seconds for which an audit waits until it is known what the switch should hold."""
 RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
 
@@ -673,10 +675,19 @@ class Controller:
         return differences
 
     async def audit(self) -> list[str]:
-        """Incremental state against a recompute, and the switch against what it should hold; empty if all agree."""
+        """Incremental state against a recompute, and the switch against what it should hold; empty if all agree.
+
+        Changes that come meanwhile are waited for, for `AUDIT_PATIENCE` seconds.
+        """
+        from ovine.daemons.controller_link import UNDER_WAY
+
         _, found = await self._recomputed()
-        if self.link is not None and self.link.ready:
-            found += await self.link.audit()
+        deadline = time.monotonic() + AUDIT_PATIENCE
+        while self.link is not None and self.link.ready:
+            differences = await self.link.audit()
+            if differences != [UNDER_WAY] or time.monotonic() > deadline:
+                return [*found, *differences]
+            await asyncio.sleep(AUDIT_PATIENCE / 100)
         return found
 
     # --- the end ------------------------------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ _WANTED = frozenset(number for reason, number in REASON_NUMBERS.items() if reaso
 """Reasons why packets come. Logical flows decide what becomes of a packet whose TTL ends; others are dropped."""
 
 
+UNDER_WAY = "changes are under way"
+"""What `SwitchLink.audit` says when it is not known yet what is desired: ask again."""
+
+
 class SwitchLink:
     """One bridge, by its management socket. `changed` is called when the link comes up or goes down.
 
@@ -248,7 +252,7 @@ class SwitchLink:
         """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""
         async with self._exclusive:
             if self._connection is None or not await self._apply():
-                return ["changes are under way" if self.ready else "the switch is not connected"]
+                return [UNDER_WAY if self.ready else "the switch is not connected"]
             desired = self._desired()
             wanted = {key: body for key, body in desired.flows.items() if key not in self.state.flows.rejected}
             described = await self._connection.multipart(FlowStatsRequest())
