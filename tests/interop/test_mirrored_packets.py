@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ovine.lab import Lab, netns
+from ovine.lab import Lab, control, netns
 from ovine.lab.requirements import why_not
 from support.frames import build
 
@@ -43,10 +43,16 @@ class Cloud:
                     return int.from_bytes(seen[36:38]), seen[34:]
         return None
 
+    def _purge(self) -> None:
+        """Open vSwitch 3.1 goes on with the flows that it has cached when a mirror changes; so let it forget them."""
+        for host in self.lab.spec.hosts:
+            control.call(self.lab.spec.host_directory(host) / "ovs-vswitchd.ctl", "revalidator/purge")
+
     def until_mirrored(self, sender: str, frame: bytes, wanted: bool) -> tuple[int, bytes] | None:
         """Sends again until the frame is mirrored, or is not; fails if that does not come about."""
         deadline = time.monotonic() + 20
         while True:
+            self._purge()
             found = self.mirrored(sender, frame, 0.5)
             if (found is not None) == wanted:
                 return found
