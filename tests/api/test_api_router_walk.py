@@ -236,15 +236,10 @@ async def check_northbound(world: World) -> None:
         assert all(len(row.gateway_chassis) in (0, 2) for row in rows(nb.LogicalRouterPort).values())
     finally:
         await client.close()
-    await until(lambda: refused_by_northd(world) == [], "a northd that takes it all")
+    await until(lambda: world.northd.failures() == [], "a northd that takes it all")
     assert world.plugin.failures() == []
     assert world.plugin.command("ovine/audit") == ""
     assert world.northd.command("ovine/audit") == ""
-
-
-def refused_by_northd(world: World) -> list[dict[str, str]]:
-    """What northd cannot compile, but for the ageing of what is learned on provider networks (no column for it)."""
-    return [failure for failure in world.northd.failures() if failure["rule"] != "northd.gaps.fdb_ageing"]
 
 
 def clear(caller: Caller) -> None:

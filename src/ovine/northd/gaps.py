@@ -59,12 +59,6 @@ GAPS = (
         "forwarding groups are not compiled yet; their addresses do not answer",
     ),
     Gap(
-        "fdb_ageing",
-        _SWITCH,
-        lambda row: row.other_config.get("fdb_age_threshold", "0") not in ("", "0"),
-        "fdb_age_threshold has no effect: the southbound has no column for when an address was learned",
-    ),
-    Gap(
         "prefix_delegation",
         nb.LogicalRouterPort,
         lambda row: any(row.options.get(name, "").lower() == "true" for name in ("prefix_delegation", "prefix")),

@@ -338,7 +338,6 @@ def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: 
         "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "lb_from_router": {"options": StrMap({"install_ls_lb_from_router": "true"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
-        "fdb_ageing": {"other_config": StrMap({"fdb_age_threshold": "300"})},
         "prefix_delegation": {"options": StrMap({"prefix_delegation": "true"})},
         "ct_flush": {"options": StrMap({"ct_flush": "true"})},
         "vif_plug": {"options": StrMap({"vif-plug-type": "representor"})},
