@@ -2,7 +2,7 @@
 
 tests/cases/packets/ holds the cases. The packets of a case find the connections that those before them have left. What
 a trace cannot know is left out: that a localport is on one host only, what hosts learn (`until`, multicast snooping),
-what hosts themselves send (cases with routers or DNS), what is put around a frame on the wire (nested ports, kinds of
+what hosts themselves send (cases with routers), what is put around a frame on the wire (nested ports, kinds of
 tags), what is said to single hosts, and fragments, which are put together before they are looked at.
 """
 
@@ -19,6 +19,7 @@ import pytest
 
 from ovine.model import nb, sb
 from ovine.trace import Connections, Delivered, Options, World, trace, walk, world_of
+from ovine.trace.names import Question
 from support.case_network import Network
 from support.frames import build
 from support.northd_bed import THEIRS, NorthdBed, dump, northd_bed, until_status
@@ -26,7 +27,7 @@ from support.packet_cases import Case, Step, read
 from support.trace_frames import about, packet
 
 UNKNOWN = re.compile(
-    r"^(router|dns|nested|host|also|ids|hear|where|bfd|stick) |mcast_snoop|localnet_learn|ethtype|l2gateway"
+    r"^(router|nested|host|also|ids|hear|where|bfd|stick) |mcast_snoop|localnet_learn|ethtype|l2gateway"
     r"|^send .* (first|last) ",
     re.MULTILINE,
 )
@@ -96,7 +97,10 @@ class Runner:
             assert not step.expected, f"{self.case.name}:{step.number}: no port {step.words[1]}"
             return
         frame = build(self.network.filled(" ".join(step.words[2:])))
-        result = trace(self.world, sender, packet(frame), Options(connections=self.connections, about=about(frame)))
+        asked = re.search(r" dns (\w+ \S+)", step.text)
+        question = Question.read(asked[1]) if asked else None
+        options = Options(connections=self.connections, about=about(frame), question=question)
+        result = trace(self.world, sender, packet(frame), options)
         seen = sorted(
             (self._who(node.port), f"{dict(node.fields)['eth.src']}>{dict(node.fields)['eth.dst']}")
             for node in walk((result.root,))

@@ -238,6 +238,10 @@ def trace(
         list[str] | None,
         typer.Option("--ct", metavar="FLAGS", help="What connection tracking says: new, est …; repeat it in order."),
     ] = None,
+    dns: Annotated[
+        str,
+        typer.Option("--dns", metavar="[TYPE] NAME", help="What the packet asks the DNS for; a is the usual type."),
+    ] = "",
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Every stage that decides (this is the default).")
     ] = False,
@@ -260,7 +264,7 @@ def trace(
     forms = [name for name, chosen in given.items() if chosen or every]
     datapath = words[0] if len(words) == 2 else ""
     sources = trace_command.Sources(db, nb, cloud, (key, certificate, authority))
-    trace_command.show(sources, lab, datapath, words[-1], ct or [], forms, as_json)
+    trace_command.show(sources, lab, datapath, words[-1], ct or [], dns, forms, as_json)
 
 
 @app.command(

@@ -21,6 +21,7 @@ from ovine.model import cloud, nb, sb
 from ovine.model.base import Database, Row
 from ovine.ovsdb import Client, NotConnected, RemoteError, Tls, parse_remotes
 from ovine.trace import Options, Origins, Trace, TraceError, render, run, world_of
+from ovine.trace.names import Question
 from ovine.trace.world import TABLES
 
 READ_TIMEOUT = 120.0
@@ -55,13 +56,24 @@ class Sources:
 
 
 def show(
-    sources: Sources, lab: str, datapath: str, microflow: str, ct: Sequence[str], forms: Sequence[str], as_json: bool
+    sources: Sources,
+    lab: str,
+    datapath: str,
+    microflow: str,
+    ct: Sequence[str],
+    dns: str,
+    forms: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Prints what becomes of a microflow. LabError, in one line, if that cannot be told."""
     logging.getLogger("ovine").setLevel(logging.ERROR)
+    try:
+        question = Question.read(dns) if dns else None
+    except ValueError as error:
+        raise LabError(f"--dns: {error}") from None
     rows = _read(sources_of(sources, lab))
     try:
-        trace = run(world_of(rows), datapath, microflow, Options(ct=tuple(ct)))
+        trace = run(world_of(rows), datapath, microflow, Options(ct=tuple(ct), question=question))
     except SyntaxProblem as problem:
         _, _, place = str(problem).partition("\n")
         raise LabError(f"the microflow: {problem.message}", place) from None

@@ -19,6 +19,7 @@ from ovine.trace import control, fields, guards, makers, neighbours, services, t
 from ovine.trace.connections import Connections
 from ovine.trace.machine import Handler, Machine
 from ovine.trace.microflow import TraceError, microflow
+from ovine.trace.names import Question
 from ovine.trace.tree import Trace
 from ovine.trace.values import describe
 from ovine.trace.world import World
@@ -37,12 +38,14 @@ class Options:
     """What cannot be known from the databases.
 
     `ct` are the words of --ct, one for each time that a flow asks. With `connections` these answer, and learn what the
-    packet's way commits; `about` is then what an ICMP error is about.
+    packet's way commits; `about` is then what an ICMP error is about. `question` is what
+    the packet asks the DNS for.
     """
 
     ct: Sequence[str] = ()
     connections: Connections | None = None
     about: Packet | None = None
+    question: Question | None = None
 
 
 def ct_state(text: str) -> int:
@@ -59,7 +62,7 @@ def trace(world: World, port: sb.PortBinding, packet: Packet, options: Options =
     states = [ct_state(words) for words in options.ct]
     if options.connections is not None:
         options.connections.subject = options.about or packet
-    machine = Machine(world, HANDLERS, states, ct_state("trk,est"), options.connections)
+    machine = Machine(world, HANDLERS, states, ct_state("trk,est"), options.connections, options.question)
     root = machine.ingress(port, packet)
     return Trace(text, describe(packet, world, port.datapath), root)
 

@@ -30,6 +30,7 @@ from ovine.language.values import Style
 from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.trace.connections import Connections
+from ovine.trace.names import Question
 from ovine.trace.tree import Change, Delivered, Dropped, Effect, Fork, Node, Omitted, Section, Step, Stopped
 from ovine.trace.values import data_of, describe, is_data, text_of
 from ovine.trace.world import World
@@ -85,6 +86,8 @@ class Machine:
     ct_states: list[int] = field(default_factory=list)
     default_ct: int = 0
     connections: Connections | None = None
+    question: Question | None = None
+    """What the packet asks the DNS for."""
     tables: int = 0
     depth: int = 0
 

@@ -1,6 +1,7 @@
 """What the controller does with packets: DHCP, DNS, router advertisements and the like.
 
-What is in the packet's payload is not known, so requests are taken as well formed: DHCP answers, DNS does not.
+What is in the packet's payload is not known, so requests are taken as well formed: DHCP answers, and DNS does if the
+question is given.
 Source: ovn-sb(5). Tests: tests/unit/trace/test_trace_cases.py.
 """
 
@@ -38,9 +39,22 @@ def relay(machine: Machine, place: Place, state: State, action: act.DhcpRelayReq
 
 
 def dns(machine: Machine, place: Place, state: State, action: act.DnsLookup) -> Done:
-    known = machine.world.dns.get(place.datapath, 0)
-    note = f"taken as a question for another name than the {known} that are known here"
-    return machine.assign(place, state, action, {action.dst: 0}, note)
+    """The name is that of `Options.question`; without one, it is another than those that are known."""
+    there, question = machine.world.dns.get(place.datapath, {}), machine.question
+    if question is None:
+        note = f"taken as a question for another name than the {len(there)} that are known here"
+        return machine.assign(place, state, action, {action.dst: 0}, note)
+    known = there.get(question.name)
+    if known is None:
+        return machine.assign(place, state, action, {action.dst: 0}, f"{question.name} is not known here")
+    answers = known.answers(question)
+    if answers:
+        note = f"{question.type} {question.name}: {', '.join(answers)}"
+    elif known.owned:
+        note = f"{question.name} is known here, and has no record of type {question.type}"
+    else:
+        note = f"nothing is known here of type {question.type} for {question.name}"
+    return machine.assign(place, state, action, {action.dst: int(bool(answers or known.owned))}, note)
 
 
 def to_controller(machine: Machine, place: Place, state: State, action: act.Action) -> Done:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast
 
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
+from ovine.trace.names import Names, names_of
 
 TABLES: Final[tuple[type[Row], ...]] = (
     sb.DatapathBinding,
@@ -56,8 +57,8 @@ class World:
     """The port's key by datapath key and Ethernet address."""
     bindings: Mapping[tuple[str, str], str]
     """Ethernet addresses by logical port and IP address."""
-    dns: Mapping[Uuid, int]
-    """How many names are known in a datapath."""
+    dns: Names
+    """What names are known in a datapath."""
 
     def environment(self, datapath: Uuid) -> WorldEnvironment:
         """What names in the flows of a datapath mean."""
@@ -124,7 +125,7 @@ def world_of(rows: Iterable[Row]) -> World:
         port_groups={row.name: row.ports for row in of(sb.PortGroup)},
         fdb={(row.dp_key, row.mac.lower()): row.port_key for row in of(sb.FDB)},
         bindings=_bindings(of),
-        dns=_dns(of(sb.DNS)),
+        dns=names_of(of(sb.DNS)),
     )
 
 
@@ -161,11 +162,3 @@ def _bindings(of: _Rows) -> dict[tuple[str, str], str]:
     found = {(port, ip): mac for override, port, ip, mac in given if not override}
     found |= {(row.logical_port, row.ip): row.mac for row in of(sb.MACBinding)}
     return found | {(port, ip): mac for override, port, ip, mac in given if override}
-
-
-def _dns(rows: Iterable[sb.DNS]) -> dict[Uuid, int]:
-    count: defaultdict[Uuid, int] = defaultdict(int)
-    for row in rows:
-        for datapath in row.datapaths:
-            count[datapath] += len(row.records)
-    return dict(count)
