@@ -44,7 +44,7 @@ LEFT_OUT = {
         *("route_output_port", "router_echo"),
     ),
     "the length of packets": ("router_mtu", "router_mtu_bypass"),
-    "what hosts say by themselves": ("nat_announced", "nat_announced_addresses", "ra_periodic"),
+    "what hosts say by themselves": ("nat_announced", "nat_announced_addresses", "port_announced", "ra_periodic"),
     "what is on one host only": ("lb_template", "port_external", "port_virtual"),
 }
 """Further cases of what a trace cannot know, by reason."""
