@@ -140,7 +140,8 @@ def signed() -> bytes:
         b"",
         changed()[:5] + b"\2" + changed()[6:] + changed()[12:],
     ],
-    ids=("response", "status", "chaos", "signed", "dot", "cut", "short", "empty", "two"),  # the messages have random ids
+    # The messages themselves have random ids.
+    ids=("response", "status", "chaos", "signed", "dot", "cut", "short", "empty", "two"),
 )
 def test_what_is_no_plain_query_is_not_read(message: bytes) -> None:
     with pytest.raises(service.Malformed):
