@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.usefixtures("lab_machine"), pytest.mark.timeout(300)]
 DEMO = [sys.executable, "-m", "ovine.cli.main", "demo"]
 
 
+def with_usual_signals() -> None:
+    """Whoever runs the tests in the background of a shell ignores Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(labs: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
     with output.open("wb") as sink:
         return subprocess.Popen(
@@ -25,6 +30,7 @@ def start(labs: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             env={**os.environ, "OVINE_LAB_DIR": str(labs)},
             start_new_session=True,
+            preexec_fn=with_usual_signals,
         )
 
 

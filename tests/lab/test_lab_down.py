@@ -59,7 +59,12 @@ def test_a_start_that_fails_half_way_leaves_nothing(name: str, monkeypatch: pyte
 
 
 def test_a_lab_whose_starter_was_killed_can_be_ended_from_another_process(name: str) -> None:
-    starter = subprocess.Popen([*OVINE, "lab", "up", "--name", name, *BARE], stderr=subprocess.DEVNULL)
+    starter = subprocess.Popen(
+        [*OVINE, "lab", "up", "--name", name, *BARE],
+        stderr=subprocess.DEVNULL,
+        # Whoever runs the tests in the background of a shell ignores Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     lab = Lab(name=name, northd="c", controllers=["c"], api=False)
     wait_for(lambda: any(p.name == "h1-ovsdb" for p in lab.processes.recorded()), "the first process", 30)
     starter.send_signal(signal.SIGKILL)
