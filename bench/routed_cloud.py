@@ -162,11 +162,6 @@ class Outage:
 
     sent: int
     lost: int
-    interval: float
-
-    @property
-    def seconds(self) -> float:
-        return self.lost * self.interval
 
 
 def lost_during(
@@ -179,4 +174,4 @@ def lost_during(
         happening()
     finally:
         outcome = pinging.stop(patience)
-    return Outage(outcome.sent, outcome.sent - outcome.received, interval)
+    return Outage(outcome.sent, outcome.sent - outcome.received)

@@ -59,8 +59,8 @@ def _monitor(target: Target[Any]) -> Monitor | type[Row]:
 async def _main(context: Context) -> None:
     from ovine.daemons.derivation import Derivation
     from ovine.engine import Engine
-    from ovine.model import cloud, nb, sb
-    from ovine.ovsdb import Client, Monitor
+    from ovine.model import cloud, nb
+    from ovine.ovsdb import Client
     from ovine.plugin import CLOUD, NB_INPUTS, NORTHBOUND, RULES, SB_INPUTS
     from ovine.plugin.gateways import Southbound
     from ovine.plugin.settings import Settings, load
@@ -83,15 +83,7 @@ async def _main(context: Context) -> None:
         leader_only=True,
         tls=tls,
     )
-    hosts = Client(
-        sb.DATABASE,
-        context.remote("ovnsb-db", "OVN_SB_DB", f"unix:{run}/ovnsb_db.sock"),
-        monitors=[
-            Monitor(sb.Chassis, ("name", "hostname", "other_config", "external_ids")),
-            Monitor(sb.PortBinding, ("logical_port", "chassis"), [("type", "==", "chassisredirect")]),
-        ],
-        tls=tls,
-    )
+    hosts = _hosts(context)
     derivation = Derivation(Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)]), context.log)
     _register(context.commands, {"cloud": above, "nb": below, "sb": hosts})
     derivation.register(context.commands)
@@ -125,6 +117,22 @@ async def _main(context: Context) -> None:
         await above.close()
         await below.close()
         await hosts.close()
+
+
+def _hosts(context: Context) -> Client:
+    """The client of the southbound, of which only the hosts matter and where gateways are bound."""
+    from ovine.model import sb
+    from ovine.ovsdb import Client, Monitor
+
+    return Client(
+        sb.DATABASE,
+        context.remote("ovnsb-db", "OVN_SB_DB", f"unix:{context.paths.ovn_run}/ovnsb_db.sock"),
+        monitors=[
+            Monitor(sb.Chassis, ("name", "hostname", "other_config", "external_ids")),
+            Monitor(sb.PortBinding, ("logical_port", "chassis"), [("type", "==", "chassisredirect")]),
+        ],
+        tls=database_tls(context.tls),
+    )
 
 
 def _register(commands: Commands, clients: dict[str, Client]) -> None:

@@ -25,7 +25,7 @@ IPV4 = "169.254.169.254"
 IPV6 = "fe80::a9fe:a9fe"
 PORT = 80
 _NAMESPACES = Path("/run/netns")
-_NODAD, _PERMANENT = 0x02, 0x80  # linux/if_addr.h
+_NODAD = 0x02  # linux/if_addr.h
 _CLONE_NEWNET = 0x40000000
 _SYSCTLS = {
     "ipv4/conf/all/rp_filter": "0",
@@ -96,21 +96,18 @@ def _set_up(link: Any, index: int, responder: Responder) -> None:
             link.addr("del", index=index, address=text.partition("/")[0], prefixlen=held["prefixlen"])
     for text in sorted(wanted):
         address, _, length = text.partition("/")
-        with _without("no IPv6 in this kernel", errno.EOPNOTSUPP, errno.EACCES):
-            nodad = {"flags": _NODAD} if ":" in address else {}
-            link.addr("add", index=index, address=address, prefixlen=int(length), **nodad)
+        _add_address(link, index, address, int(length))
 
 
-@contextlib.contextmanager
-def _without(why: str, *codes: int) -> Any:
-    """Lets some errors of the kernel pass; `why` is for the reader."""
+def _add_address(link: Any, index: int, address: str, length: int) -> None:
+    """Adds an address; an IPv6 one is left out where the kernel has no IPv6."""
     from pyroute2 import NetlinkError
 
-    del why
+    wide = ":" in address
     try:
-        yield
+        link.addr("add", index=index, address=address, prefixlen=length, **({"flags": _NODAD} if wide else {}))
     except NetlinkError as error:
-        if error.code not in codes:
+        if not wide or error.code not in (errno.EOPNOTSUPP, errno.EACCES):
             raise
 
 
