@@ -1,7 +1,7 @@
 """Our daemons take the places of Debian's in a running routed cloud, one by one, and give them back.
 
-bench/takeover_losses.py does the same and counts; here, nothing may be lost on the way to ours, and all must work after
-each step in both directions.
+bench/takeover_losses.py does the same and counts; here, nothing may be lost in either direction, and all must work
+after each step.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ovine.lab import Lab
 from takeover_losses import Step, take_over_and_back
 
 
-def test_taking_over_from_debians_daemons_loses_nothing_and_going_back_works(lab_machine: None) -> None:
+def test_taking_over_from_debians_daemons_and_going_back_lose_nothing(lab_machine: None) -> None:
     with Lab(northd="c", controllers=["c", "c", "c"]) as lab:
         audits: dict[str, list[str]] = {}
 
@@ -21,4 +21,4 @@ def test_taking_over_from_debians_daemons_loses_nothing_and_going_back_works(lab
     assert len(found) == 8
     assert {name: lines for name, lines in audits.items() if lines} == {}
     assert all(sent > 10 for step in found for sent in step.sent.values())
-    assert [step for step in found if step.to == "ovine" and any(step.lost.values())] == []
+    assert [step for step in found if any(step.lost.values())] == []

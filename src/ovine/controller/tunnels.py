@@ -38,7 +38,11 @@ FIRST_GROUP: Final = 0x8000
 
 
 class TunnelKey(NamedTuple):
-    """What identifies a tunnel port: CHASSIS@REMOTE_IP%LOCAL_IP, and the type."""
+    """What identifies a tunnel port: CHASSIS@REMOTE_IP%LOCAL_IP, and the type.
+
+    `local_ip` is "" and not written if we have one address only. OVN 23.03 writes the same, and replaces ports that are
+    marked otherwise, which would lose packets when its controller takes our place.
+    """
 
     chassis: str
     remote_ip: str
@@ -48,7 +52,7 @@ class TunnelKey(NamedTuple):
     @property
     def text(self) -> str:
         """The value of `external_ids:ovn-chassis-id`."""
-        return f"{self.chassis}@{self.remote_ip}%{self.local_ip}"
+        return f"{self.chassis}@{self.remote_ip}" + (f"%{self.local_ip}" if self.local_ip else "")
 
 
 TUNNELS: Relation[TunnelKey, StrMap] = Relation("tunnel port")
@@ -63,7 +67,7 @@ class Exit(NamedTuple):
 
 
 def parse_chassis_id(text: str) -> tuple[str, str, str]:
-    """(chassis, remote address, local address or "") of an `ovn-chassis-id`; older controllers leave out the last."""
+    """(chassis, remote address, local address or "") of an `ovn-chassis-id`."""
     name, _, addresses = text.rpartition("@")
     remote, _, local = addresses.partition("%")
     return name, remote, local
@@ -109,7 +113,7 @@ def tunnels(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     for encap_uuid in peer_encaps(q, uuid):
         encap = q.row(sb.Encap, encap_uuid)
         for local_ip in settings.encap_ips:
-            key = TunnelKey(row.name, encap.ip, local_ip, encap.type)
+            key = TunnelKey(row.name, encap.ip, local_ip if len(settings.encap_ips) > 1 else "", encap.type)
             more = {"remote_name": row.name, "local_ip": local_ip} if encrypted(q) else {}
             yield TUNNELS(key, StrMap(_options(settings, encap.ip, encap.options.get("csum"), local_ip) | more))
 

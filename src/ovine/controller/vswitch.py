@@ -135,8 +135,8 @@ def _matched(
 ) -> list[tuple[vs.Port, vs.Interface, TunnelKey | None]]:
     """Which wanted tunnel each port is to be.
 
-    A port with another local address, or without one as older controllers made them, becomes one that nobody is yet:
-    then no OpenFlow port changes, and no packet is lost.
+    A port with another local address, or one more or less than we have, becomes one that nobody is yet: then no
+    OpenFlow port changes, and no packet is lost.
     """
     free = dict.fromkeys(wanted)
     chosen: dict[Uuid, TunnelKey] = {}

@@ -167,8 +167,8 @@ def test_a_tunnel_is_wanted_to_every_other_chassis_by_the_best_type_that_both_ha
     world.chassis("hv3", "vxlan", "10.9.0.3")
     options = {"csum": "true", "key": "flow"}
     assert world.wanted(TUNNELS) == {
-        TunnelKey("hv2", "10.9.0.2", "10.9.0.1", "geneve"): StrMap(options | {"remote_ip": "10.9.0.2"}),
-        TunnelKey("hv3", "10.9.0.3", "10.9.0.1", "vxlan"): StrMap(options | {"remote_ip": "10.9.0.3"}),
+        TunnelKey("hv2", "10.9.0.2", "", "geneve"): StrMap(options | {"remote_ip": "10.9.0.2"}),
+        TunnelKey("hv3", "10.9.0.3", "", "vxlan"): StrMap(options | {"remote_ip": "10.9.0.3"}),
     }
 
 
