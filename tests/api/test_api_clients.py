@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
@@ -13,6 +14,9 @@ import openstack
 import openstack.connection
 import pytest
 
+from ovine.model import cloud as model
+from ovine.model.base import Uuid
+from ovine.ovsdb import Client, Transaction
 from support import openstack_shell
 from support.api_server import Cloud
 from support.routed import outside
@@ -212,6 +216,56 @@ def test_the_openstack_command_works_on_trunks(alice_cli: Cli) -> None:
     alice("network trunk delete rail")
     alice("port delete parent one two")
     alice("network delete yard")
+
+
+async def write_agent(remote: str, agent: model.Agent) -> None:
+    """What a plugin does for a host."""
+    client = Client(model.DATABASE, remote, monitors=[])
+    await client.start()
+    await client.ready(10)
+    txn = Transaction()
+    txn.insert(agent)
+    await client.transact(txn)
+    await client.close()
+
+
+def test_the_openstack_command_works_on_agents(cloud: Cloud, alice_cli: Cli, admin_cli: Cli) -> None:
+    uuid = Uuid("11111111-0000-4000-8000-000000000000")
+    row = model.Agent(
+        uuid=uuid,
+        agent_type="OVN Controller Gateway agent",
+        binary="ovn-controller",
+        host="host1",
+        chassis=uuid,
+        bridge_mappings="public:br-ex",
+        availability_zones=("north",),
+        created_at="2026-01-01T00:00:00Z",
+        heartbeat_at="2026-01-02T00:00:00Z",
+    )
+    asyncio.run(write_agent(cloud.cloud_db.remote, row))
+    (listed,) = admin_cli.json("network agent list")
+    assert listed == {
+        "ID": uuid,
+        "Agent Type": "OVN Controller Gateway agent",
+        "Host": "host1",
+        "Availability Zone": "north",
+        "Alive": False,
+        "State": True,
+        "Binary": "ovn-controller",
+    }
+    assert len(admin_cli.json("network agent list --host host1")) == 1
+    assert admin_cli.json("network agent list --host host2") == []
+    assert alice_cli.json("network agent list") == []
+    shown = admin_cli.json(f"network agent show {uuid}")
+    assert (shown["last_heartbeat_at"], shown["topic"]) == ("2026-01-02 00:00:00", "n/a")
+    assert shown["configuration"] == {"chassis_name": uuid, "bridge-mappings": "public:br-ex"}
+    admin_cli(f"network agent set --description repaired {uuid}")
+    assert admin_cli.json(f"network agent show {uuid}")["description"] == "repaired"
+    status, _, err = admin_cli.run(f"network agent set --disable {uuid}")
+    assert status == 1
+    assert "cannot be updated" in err
+    admin_cli(f"network agent delete {uuid}")
+    assert admin_cli.json("network agent list") == []
 
 
 def test_the_openstack_command_reads_identity_catalog_and_extensions(cloud: Cloud, admin_cli: Cli) -> None:

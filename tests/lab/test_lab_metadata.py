@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ovine.lab import Instance, Lab, LabError, netns, restarts
+from ovine.lab.cloud import host_name
 from ovine.lab.commands import CENTRAL_ADDRESS, host_environment, ovine
 from ovine.lab.waiting import wait_for
 
@@ -53,7 +54,7 @@ class Nova(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def lab(lab_machine: None) -> Iterator[Lab]:
     """Two hosts with a metadata service each, Nova on the management network, and an instance of each project on h1."""
-    with Lab(northd="ovine", controllers=["ovine", "ovine"]) as lab:
+    with Lab(northd="ovine", controllers=["ovine", "ovine"], agent_down_time=9) as lab:
         server = netns.call_inside(
             lab.spec.fabric_netns, lambda: http.server.ThreadingHTTPServer((CENTRAL_ADDRESS, 8775), Nova)
         )
@@ -186,6 +187,31 @@ def test_a_moved_instance_is_served_where_it_goes(lab: Lab) -> None:
     assert answered(moved, "http://169.254.169.254/")["instance"] == "blue1"
     devices = lab.vsctl("h1", "list-ports", "br-int").split()
     assert sum(name.startswith("meta-") for name in devices) == 1
+
+
+def agents(lab: Lab) -> dict[tuple[str, str], bool]:
+    """Whether an agent is alive, by its binary and host."""
+    return {(agent["binary"], agent["host"]): agent["alive"] for agent in lab.cloud.get("agents")["agents"]}
+
+
+def test_its_host_has_two_agents_that_die_with_their_programs_and_live_again(lab: Lab) -> None:
+    h1, h2 = (host_name(host.name) for host in lab.spec.hosts)
+    everybody = {(binary, host) for binary in ("ovn-controller", "neutron-ovn-metadata-agent") for host in (h1, h2)}
+    wait_for(lambda: agents(lab) == dict.fromkeys(everybody, True), "all agents alive", 30.0)
+    (agent,) = lab.cloud.get("agents", host=h2, binary="ovn-controller")["agents"]
+    with pytest.raises(LabError, match="is alive"):
+        lab.cloud.delete(f"agents/{agent['id']}")
+    lab.stop_controller(lab.spec.host("h2"), kill=True)
+    wait_for(lambda: not agents(lab)["ovn-controller", h2], "a dead controller", 60.0)
+    assert agents(lab)["ovn-controller", h1]
+    lab.start_controller(lab.spec.host("h2"))
+    wait_for(lambda: agents(lab)["ovn-controller", h2], "the controller alive again", 60.0)
+    lab.stop_controller(lab.spec.host("h2"), kill=True)
+    wait_for(lambda: not agents(lab)["ovn-controller", h2], "the controller dead again", 60.0)
+    lab.cloud.delete(f"agents/{agent['id']}")
+    wait_for(lambda: h2 not in lab.sbctl("--bare", "--columns=hostname", "list", "Chassis"), "no chassis", 30.0)
+    lab.start_controller(lab.spec.host("h2"))
+    wait_for(lambda: agents(lab) == dict.fromkeys(everybody, True), "all agents alive at the end", 60.0)
 
 
 def test_it_comes_back_after_the_switch_has(lab: Lab) -> None:

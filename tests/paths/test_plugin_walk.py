@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from ovine.engine import Engine
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Map, Row, Uuid
-from ovine.model.chassis import GATEWAY
-from ovine.plugin import CLOUD, NORTHBOUND, RULES
+from ovine.model.chassis import GATEWAY, METADATA_ID, METADATA_SB_CFG
+from ovine.plugin import AGENT_TABLES, CLOUD, NORTHBOUND, RULES
+from ovine.plugin.agents import REMOVALS
 from ovine.plugin.gateways import Southbound
 from ovine.plugin.settings import Settings
 
-WATCHED = tuple(target.relation for target in (*NORTHBOUND, *CLOUD))
+WATCHED = (*(target.relation for target in (*NORTHBOUND, *CLOUD, *AGENT_TABLES)), REMOVALS)
 
 
 def uuid(kind: int, number: int) -> Uuid:
@@ -181,6 +182,28 @@ def subport(number: int, of: int, child: int) -> cloud.SubPort:
     return cloud.SubPort(uuid=uuid(20, number), trunk=uuid(19, of), port=uuid(4, child), segmentation_id=number + 1)
 
 
+def private(number: int, on: int, answered: int, metadata: str | None) -> sb.ChassisPrivate:
+    marks = {} if metadata is None else {METADATA_ID: uuid(23, number), METADATA_SB_CFG: metadata}
+    return sb.ChassisPrivate(
+        uuid=uuid(22, number), name=uuid(24, number), chassis=uuid(13, on), nb_cfg=answered, external_ids=Map(marks)
+    )
+
+
+def agent(number: int, kind: int, responding: bool, heartbeat: str, removal: bool) -> cloud.Agent:
+    return cloud.Agent(
+        uuid=uuid(23 + kind, number),
+        responding=responding,
+        heartbeat_at=heartbeat,
+        started_at=heartbeat,
+        created_at=heartbeat,
+        removal=removal,
+    )
+
+
+def check(number: int, asked: list[int]) -> cloud.AgentCheck:
+    return cloud.AgentCheck(uuid=uuid(25, number), asked=Map({n: f"2026-01-01T00:00:0{n}Z" for n in asked}))
+
+
 few = st.integers(0, 2)
 some = st.lists(few, max_size=2)
 cidrs = st.lists(st.sampled_from(["192.0.2.0/24", "fd00::/64"]), max_size=2)
@@ -248,6 +271,10 @@ changes = st.one_of(
     change(nb.GatewayChassis, 12, scheduled, few, few, st.integers(1, 3)),
     change(sb.Chassis, 13, chassis, yes, yes),
     change(sb.PortBinding, 14, binding, few, st.none() | few),
+    change(sb.ChassisPrivate, 22, private, few, few, st.sampled_from([None, "", "1", "2"])),
+    change(cloud.Agent, 23, lambda n, *parts: agent(n, 0, *parts), yes, st.sampled_from(["", "2026"]), yes),
+    change(cloud.Agent, 24, lambda n, *parts: agent(n, 1, *parts), yes, st.sampled_from(["", "2026"]), yes),
+    change(cloud.AgentCheck, 25, check, some),
     known,
     chosen,
 )

@@ -100,6 +100,8 @@ class Config:
     max_body_bytes: int = 1 << 20
     page_limit: int = 0
     """The largest page of a list, in items; 0 for no limit."""
+    agent_down_time: int = 75
+    """Seconds after its last sign of life from which an agent is shown as down."""
     metadata_ports: bool = True
     """Whether each network gets a `network:distributed` port."""
     integration_bridge: str = "br-int"
@@ -175,6 +177,8 @@ def _checked(config: Config) -> Config:
             raise ConfigError(f"tenant_network_types: {kind!r} is none of {', '.join(NETWORK_TYPES)}")
         if kind == "flat":
             raise ConfigError("tenant_network_types: a flat network is made by an administrator, name by name")
+    if config.agent_down_time <= 0:
+        raise ConfigError(f"agent_down_time: {config.agent_down_time} is no number of seconds")
     for kind in TUNNEL_TYPES:
         for low, high in config.ranges(kind):
             if high > 0xFFFFFF:

@@ -88,6 +88,12 @@ class Draft:
         found.extend(new for new in mine if isinstance(new, table) and getattr(new, column) == value)
         return iter(found)
 
+    def rows(self, table: type[R]) -> Iterator[R]:
+        """All rows of a table as they will be."""
+        found = (self.get(table, uuid) for uuid in self._replica.rows(table))
+        yield from (row for row in found if row is not None)
+        yield from (row for row in self._inserted.values() if isinstance(row, table))
+
     def subnets_of(self, network: Uuid) -> list[Subnet]:
         """In the order in which they were made; those of one second in the order of their addresses."""
         return sorted(self.find(Subnet, "network", network), key=_age)

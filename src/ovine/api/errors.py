@@ -56,6 +56,10 @@ class PortForwardingNotFound(n_exc.NotFound):  # type: ignore[misc]
     message = "Port Forwarding %(id)s could not be found."
 
 
+class AgentInUse(n_exc.InUse):  # type: ignore[misc]
+    message = "Agent %(id)s on host %(host)s is alive, and would announce itself anew."
+
+
 class RevisionNumberConstraintFailed(n_exc.NeutronException):  # type: ignore[misc]
     message = "Constrained to %(expected)s, but current revision is %(actual)s"
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from neutron_lib.api.definitions import (
     aap_reject_multicast,
-    availability_zone,
     availability_zone_filter,
     empty_string_filtering,
     extraroute_atomic,
@@ -33,7 +32,6 @@ from ovine.api.resources import DEFINITIONS
 
 _BEHAVIOURS: tuple[ModuleType, ...] = (
     aap_reject_multicast,
-    availability_zone,
     availability_zone_filter,
     empty_string_filtering,
     extraroute_atomic,

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from neutron_lib import exceptions as n_exc
 from neutron_lib.exceptions import qos as qos_exc
 from neutron_lib.exceptions.address_group import AddressGroupNotFound
+from neutron_lib.exceptions.agent import AgentNotFound
 from neutron_lib.exceptions.l3 import FloatingIPNotFound, RouterNotFound
 from oslo_config import cfg
 from oslo_policy import policy as oslo
@@ -30,6 +31,7 @@ from ovine.api.trunk_errors import TrunkNotFound
 from ovine.model.base import Row
 from ovine.model.cloud import (
     AddressGroup,
+    Agent,
     FloatingIP,
     Network,
     Port,
@@ -154,6 +156,9 @@ RULES: dict[str, str] = {
     "get_floatingip_port_forwarding": _READER,
     "update_floatingip_port_forwarding": _MEMBER,
     "delete_floatingip_port_forwarding": _MEMBER,
+    "get_agent": _ADMIN,
+    "update_agent": _ADMIN,
+    "delete_agent": _ADMIN,
     "create_trunk": _MEMBER,
     "get_trunk": _READER,
     "update_trunk": _MEMBER,
@@ -192,6 +197,7 @@ _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "address_group": (AddressGroupNotFound, "address_group_id"),
     "router": (RouterNotFound, "router_id"),
     "floatingip": (FloatingIPNotFound, "floatingip_id"),
+    "agent": (AgentNotFound, "id"),
     "trunk": (TrunkNotFound, "trunk_id"),
     "port_forwarding": (PortForwardingNotFound, "id"),
     "policy": (qos_exc.QosPolicyNotFound, "policy_id"),
@@ -325,6 +331,8 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
         return Target("", "", False, False) if policy is None else target_of(reader, policy)
     if isinstance(row, SecurityGroup | AddressGroup | Router | FloatingIP | Trunk):
         return Target(row.project_id, row.project_id, False, False)
+    if isinstance(row, Agent):
+        return Target("", "", False, False)
     raise TypeError(type(row))
 
 

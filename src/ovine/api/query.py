@@ -24,6 +24,8 @@ from ovine.api.views import View
 
 Predicate = Callable[[View], bool]
 _TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
+_BOOLEANS = {"alive": converters.convert_to_boolean}
+"""Filters of values whose attributes say no conversion because no request sets them."""
 _CONTROLS = ("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir")
 
 
@@ -66,8 +68,10 @@ def parse(resource: Resource, text: str, page_limit: int = 0) -> Query:
 
 
 def _is_filter(resource: Resource, key: str) -> bool:
-    if key in (*_TAG_FILTERS, "changed_since"):
-        return True
+    if key in _TAG_FILTERS:
+        return resource.is_taggable
+    if key == "changed_since":
+        return "updated_at" in resource.attributes
     return bool(resource.attributes.get(key, {}).get("is_filter"))
 
 
@@ -126,7 +130,7 @@ def _test(resource: Resource, key: str, values: tuple[str, ...]) -> Predicate:
 
 
 def _converted(resource: Resource, key: str, value: str) -> Any:
-    convert = resource.attributes[key].get("convert_to")
+    convert = _BOOLEANS.get(key) or resource.attributes[key].get("convert_to")
     if convert is None:
         return int(value) if key == "revision_number" and value.isdigit() else value
     try:

@@ -22,7 +22,9 @@ from neutron_lib.api import attributes as lib_attributes
 from neutron_lib.api import converters, validators
 from neutron_lib.api.definitions import (
     address_group,
+    agent,
     allowedaddresspairs,
+    availability_zone,
     dns,
     dns_domain_ports,
     expose_port_forwarding_in_fip,
@@ -74,6 +76,7 @@ from ovine.api import security_definitions
 from ovine.model.base import Row
 from ovine.model.cloud import (
     AddressGroup,
+    Agent,
     FloatingIP,
     Network,
     Port,
@@ -137,6 +140,8 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     trunk,
     trunk_details,
     portbindings_extended,
+    agent,
+    availability_zone,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -230,8 +235,9 @@ def _resource(
     for extension in DEFINITIONS:
         merged |= extension.RESOURCE_ATTRIBUTE_MAP.get(collection, {})
     merged |= {attribute: spec for attribute, spec in _STANDARD.items() if attribute not in lacks}
-    owner = merged["tenant_id"] if "tenant_id" in merged else merged["project_id"]
-    merged |= {"tenant_id": owner, "project_id": owner}
+    owner = merged.get("tenant_id", merged.get("project_id"))
+    if owner is not None:
+        merged |= {"tenant_id": owner, "project_id": owner}
     return Resource(name, collection, row, merged, _infos(merged), lib_attributes.AttributeInfo(merged))
 
 
@@ -268,6 +274,7 @@ QOS_POLICY = replace(
 )
 BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_POLICY, "policy")
 DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
+AGENT = _resource("agent", Agent, agent.RESOURCE_ATTRIBUTE_MAP, lacks=frozenset(_STANDARD))
 TRUNK = _resource("trunk", Trunk, trunk.RESOURCE_ATTRIBUTE_MAP)
 BINDING = _part("binding", PortBinding, PORT, "port")
 PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floating_ip")
@@ -282,6 +289,7 @@ _ALL = (
     FLOATING_IP,
     QOS_POLICY,
     TRUNK,
+    AGENT,
 )
 _PARTS = (BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE, PORT_FORWARDING)
 RESOURCES: Mapping[str, Resource] = {resource.collection: resource for resource in _ALL}

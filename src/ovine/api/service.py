@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ovine.api import (
     address_groups,
+    agents,
     availability_zones,
     bodies,
     floating_ips,
@@ -43,7 +44,7 @@ from ovine.api.store import Store
 from ovine.api.subresources import SubResources
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
-from ovine.model.cloud import AddressGroup, FloatingIP, Network, Port, Router, SecurityGroupRule, Trunk
+from ovine.model.cloud import AddressGroup, Agent, FloatingIP, Port, Router, SecurityGroupRule, Trunk
 from ovine.ovsdb import Replica
 
 Plan = Callable[[Draft, Judge, Any], None]
@@ -58,6 +59,7 @@ _MODULES: dict[str, ModuleType] = {
     "floatingips": floating_ips,
     "policies": qos_policies,
     "trunks": trunks,
+    "agents": agents,
 }
 _INDEXED: tuple[tuple[type[Row], str, str], ...] = (
     (Port, "device_id", "device_id"),
@@ -120,9 +122,9 @@ class Service:
     def _visible_view(self, judge: Judge, resource: Resource, row: Row) -> View | None:
         """A row as the caller may see it, with what filters need besides; None if the caller can't see it at all."""
         target = target_of(self._store.replica, row)
-        if not judge.sees(resource, target):
+        if not judge.sees(resource, target) or (isinstance(row, Agent) and agents.is_forgotten(row)):
             return None
-        whole = view(self._store.replica, row, self._env.config.dhcp.domain)
+        whole = view(self._store.replica, row, self._env.config)
         for name in judge.hidden(resource, target):
             whole.pop(name, None)
         return whole
@@ -173,7 +175,7 @@ class Service:
 
         def plan(draft: Draft) -> None:
             row = self._visible_row(draft, judge, resource, uuid)
-            actual = cast(Network, row).revision_number
+            actual = getattr(row, "revision_number", None)
             if expected is not None and actual != expected:
                 raise RevisionNumberConstraintFailed(expected=expected, actual=actual)
             act(draft, judge, row)

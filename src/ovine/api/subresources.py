@@ -69,7 +69,7 @@ class SubResources:
     def _view(self, judge: Judge, resource: Resource, row: Row) -> View | None:
         if not judge.sees(resource, target_of(self._store.replica, row)):
             return None
-        whole = view(self._store.replica, row)
+        whole = view(self._store.replica, row, self._env.config)
         return {name: value for name, value in whole.items() if resource.attributes[name]["is_visible"]}
 
     async def create(self, resource: Resource, caller: Caller, parent: str, body: Any) -> dict[str, Any]:

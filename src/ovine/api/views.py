@@ -1,4 +1,4 @@
-"""Rows to the API's representation: all attributes, in Neutron's types. Pure.
+"""Rows to the API's representation: all attributes, in Neutron's types. Pure but for the clock, which agents need.
 
 Which attributes a caller may see is policy's business (`ovine.api.policy`). Tests: tests/unit/api/test_api_bodies.py
 (the attributes are those of the maps), tests/api/test_api_recorded.py (whole replies against a recorded Neutron).
@@ -6,16 +6,19 @@ Which attributes a caller may see is policy's business (`ovine.api.policy`). Tes
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from ovine.api.addressing import network_of
-from ovine.api.config import TUNNEL_TYPES
+from ovine.api.agents import agent_view
+from ovine.api.config import TUNNEL_TYPES, Config
 from ovine.api.security_definitions import DEFAULT
 from ovine.model.base import Map, Row
 from ovine.model.cloud import (
     AddressGroup,
+    Agent,
     FloatingIP,
     IPAllocation,
     Network,
@@ -39,14 +42,14 @@ _NOT_IN_LISTS = ("description", "project_id", "tenant_id")
 """What a floating IP does not show of its port forwardings."""
 
 
-def view(replica: Replica, row: Row, domain: str = "") -> View:
-    """Any resource. `domain` is that of ports for which nobody names another."""
+def view(replica: Replica, row: Row, config: Config) -> View:
+    """Any resource. Of agents it says how they are now."""
     if isinstance(row, Network):
         return network_view(replica, row)
     if isinstance(row, Subnet):
         return subnet_view(replica, row)
     if isinstance(row, Port):
-        return port_view(replica, row, domain)
+        return port_view(replica, row, config.dhcp.domain)
     if isinstance(row, SecurityGroup):
         return security_group_view(replica, row)
     if isinstance(row, SecurityGroupRule):
@@ -67,6 +70,8 @@ def view(replica: Replica, row: Row, domain: str = "") -> View:
         return port_forwarding_view(replica, row)
     if isinstance(row, Trunk):
         return trunk_view(replica, row)
+    if isinstance(row, Agent):
+        return agent_view(replica, row, config.agent_down_time, datetime.now(UTC))
     raise TypeError(type(row))
 
 

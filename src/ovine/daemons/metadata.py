@@ -10,6 +10,7 @@ tests/lab/test_lab_metadata.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,7 +135,9 @@ class Service:
             sb.DATABASE,
             self.remote,
             monitors=[
+                Monitor(sb.SBGlobal, ("nb_cfg",)),
                 Monitor(sb.Chassis, ("name",), [("name", "==", self.chassis)]),
+                Monitor(sb.ChassisPrivate, ("name", "external_ids"), [("name", "==", self.chassis)]),
                 Monitor(sb.PortBinding, columns, [("type", "==", "localport")]),
             ],
             tls=database_tls(self.context.tls),
@@ -166,6 +169,7 @@ class Service:
                 if self.engine is not None and self.southbound is not None and self.southbound.connected:
                     self.engine.run()
                     await self._make(runner)
+                    await self._announce(self.southbound)
             except Exception as error:
                 self.log.error("%s; trying again", error)
                 await asyncio.sleep(RETRY)
@@ -188,6 +192,13 @@ class Service:
             self.indexes[device] = ready[device]
         self.datapaths = {device: wanted[device].datapath for device in ready}
 
+    async def _announce(self, southbound: Client) -> None:
+        """Lets the cloud know that the service is here, and up to what change it has come."""
+        from ovine.metadata.presence import announcement
+
+        if txn := announcement(southbound.replica, self.chassis):
+            await southbound.transact(txn)
+
     async def _listen(self, runner: web.AppRunner, device: str) -> None:
         from aiohttp import web
 
@@ -207,9 +218,15 @@ class Service:
     async def leave(self) -> None:
         """Takes the responders away, after a plain `exit`; a restart finds them as they were."""
         from ovine.metadata import devices, ports
+        from ovine.metadata.presence import farewell
+        from ovine.ovsdb import NotConnected, TransactionError
 
         if self.context.ending is None or not self.context.ending.clean_up:
             return
+        if self.southbound is not None and self.southbound.connected:
+            with contextlib.suppress(NotConnected, TransactionError):
+                if gone := farewell(self.southbound.replica, self.chassis):
+                    await self.southbound.transact(gone)
         if txn := ports.plan(self.local.replica, self.bridge, ()):
             await self.local.transact(txn)
         await asyncio.to_thread(devices.remove_namespace, self.namespace)

@@ -58,10 +58,12 @@ def _monitor(target: Target[Any]) -> Monitor | type[Row]:
 
 async def _main(context: Context) -> None:
     from ovine.daemons.derivation import Derivation
+    from ovine.daemons.rounds import Rounds
     from ovine.engine import Engine
     from ovine.model import cloud, nb
-    from ovine.ovsdb import Client
-    from ovine.plugin import CLOUD, NB_INPUTS, NORTHBOUND, RULES, SB_INPUTS
+    from ovine.ovsdb import Client, Monitor
+    from ovine.plugin import AGENT_TABLES, CLOUD, NB_INPUTS, NORTHBOUND, RULES, SB_INPUTS
+    from ovine.plugin.agents import Remover
     from ovine.plugin.gateways import Southbound
     from ovine.plugin.settings import Settings, load
 
@@ -79,12 +81,14 @@ async def _main(context: Context) -> None:
     below = Client(
         nb.DATABASE,
         context.remote("ovnnb-db", "OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
-        monitors=[_monitor(target) for target in NORTHBOUND],
+        monitors=[*(_monitor(target) for target in NORTHBOUND), Monitor(nb.NBGlobal, ("nb_cfg",))],
         leader_only=True,
         tls=tls,
     )
     hosts = _hosts(context)
-    derivation = Derivation(Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)]), context.log)
+    derivation = Derivation(
+        Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD, *AGENT_TABLES)]), context.log
+    )
     _register(context.commands, {"cloud": above, "nb": below, "sb": hosts})
     derivation.register(context.commands)
     above.lock(LOCK)
@@ -94,11 +98,23 @@ async def _main(context: Context) -> None:
         await above.ready()
         await below.ready()
         path = context.options.value("config")
-        derivation.engine.feed(Settings, (), load(Path(path) if path else None))
+        settings = load(Path(path) if path else None)
+        derivation.engine.feed(Settings, (), settings)
         derivation.feed(above, tables)
         derivation.feed(below, NB_INPUTS)
         for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
             derivation.write(client, targets, allowed=lambda: above.lock_held)
+
+        def counts_agents() -> bool:
+            """A Cloud database of an older schema has no place for them."""
+            return above.lock_held and ("Agent", None) not in above.replica.missing_columns
+
+        def knows_hosts() -> bool:
+            return counts_agents() and bool(derivation.engine.rows(Southbound))
+
+        derivation.write(above, AGENT_TABLES, allowed=knows_hosts)
+        derivation.add(hosts, Remover(derivation.engine, hosts.replica), allowed=knows_hosts)
+        rounds = Rounds(above, below, settings.agent_down_time, context.log, counts_agents)
         above.on_state(derivation.wake)  # the lock may have come or gone
 
         async def look_at_hosts() -> None:
@@ -108,11 +124,12 @@ async def _main(context: Context) -> None:
             derivation.engine.feed(Southbound, (), Southbound())
             derivation.wake()
 
-        looking = asyncio.create_task(look_at_hosts())
+        aside = [asyncio.create_task(look_at_hosts()), asyncio.create_task(rounds.run())]
         try:
             await derivation.run()
         finally:
-            looking.cancel()
+            for task in aside:
+                task.cancel()
     finally:
         await above.close()
         await below.close()
@@ -129,6 +146,7 @@ def _hosts(context: Context) -> Client:
         context.remote("ovnsb-db", "OVN_SB_DB", f"unix:{context.paths.ovn_run}/ovnsb_db.sock"),
         monitors=[
             Monitor(sb.Chassis, ("name", "hostname", "other_config", "external_ids")),
+            sb.ChassisPrivate,
             Monitor(sb.PortBinding, ("logical_port", "chassis"), [("type", "==", "chassisredirect")]),
         ],
         tls=database_tls(context.tls),

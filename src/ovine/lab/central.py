@@ -67,6 +67,11 @@ def start_northd(spec: LabSpec, processes: Processes) -> None:
     wait_for_socket(processes, process, spec.northd_socket(process.pid))
 
 
+def write_settings(spec: LabSpec) -> None:
+    """The file that plugin and API read."""
+    (spec.central / "ovine.toml").write_text(f"agent_down_time = {spec.agent_down_time}\n{API_CONFIG}")
+
+
 def start_plugin(spec: LabSpec, processes: Processes) -> None:
     process = processes.start("plugin", commands.plugin(spec), env=commands.central_environment(spec))
     wait_for_socket(processes, process, spec.central / "plugin.ctl")
@@ -79,7 +84,6 @@ def start_api(spec: LabSpec, processes: Processes) -> Clouds:
     members = [NewUser(name, PASSWORD, {name: ["member"]}) for name in TENANTS]
     administrator = NewUser(ADMINISTRATOR, PASSWORD, {ADMINISTRATOR: ["admin"]})
     create_identity_file(spec.central / "identity.toml", [ADMINISTRATOR, *TENANTS], [administrator, *members])
-    (spec.central / "api.toml").write_text(API_CONFIG)
     network_port, identity_port = choose_ports(spec)
     argv = commands.api(spec, network_port, identity_port)
     process = processes.start("api", argv, env=commands.central_environment(spec))

@@ -76,7 +76,7 @@ def api(spec: LabSpec, network_port: int, identity_port: int) -> list[str]:
         *ovine("api"),
         f"--cloud-db={spec.cloud_db}",
         f"--sb-db={spec.sb_db}",
-        f"--config={spec.central}/api.toml",
+        f"--config={spec.central}/ovine.toml",
         f"--identity-file={spec.central}/identity.toml",
         f"--bind=127.0.0.1:{network_port}",
         f"--identity-bind=127.0.0.1:{identity_port}",
@@ -99,6 +99,7 @@ def plugin(spec: LabSpec) -> list[str]:
         f"--cloud-db={spec.cloud_db}",
         f"--ovnnb-db={spec.nb_db}",
         f"--ovnsb-db={spec.sb_db}",
+        f"--config={spec.central}/ovine.toml",
         f"--unixctl={spec.central}/plugin.ctl",
         *logging(spec.directory / "log" / "plugin.log"),
     ]

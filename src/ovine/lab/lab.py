@@ -47,6 +47,7 @@ class Lab:
         northd: str = "ovine",
         controllers: Sequence[str] = ("ovine", "ovine"),
         api: bool = True,
+        agent_down_time: int = 75,
         directory: Path = Path(),
     ) -> None:
         """Describes a lab with one host per entry of `controllers`, each "ovine" or "c" (Debian's), as is `northd`.
@@ -58,6 +59,7 @@ class Lab:
             northd=cast(Flavour, northd),
             controllers=cast("tuple[Flavour, ...]", tuple(controllers)),
             api=api,
+            agent_down_time=agent_down_time,
             directory=directory,
         )
         self._take(spec)
@@ -115,6 +117,7 @@ class Lab:
             parts = [pool.submit(central.start_northd, spec, self.processes)]
             progress(f"northd ({spec.northd})")
             if spec.api:
+                central.write_settings(spec)
                 parts.append(pool.submit(central.start_plugin, spec, self.processes))
                 progress("plugin")
                 self.store.add_facts(clouds=central.start_api(spec, self.processes))

@@ -72,12 +72,16 @@ class Host:
 
 @dataclass(frozen=True)
 class LabSpec:
-    """A lab's parts. `api` is false for a lab whose northbound database is written by hand."""
+    """A lab's parts. `api` is false for a lab whose northbound database is written by hand.
+
+    `agent_down_time` is the setting of that name, in seconds.
+    """
 
     name: str = DEFAULT_NAME
     northd: Flavour = "ovine"
     controllers: tuple[Flavour, ...] = ("ovine", "ovine", "ovine")
     api: bool = True
+    agent_down_time: int = 75
     directory: Path = field(default=Path())
 
     def __post_init__(self) -> None:

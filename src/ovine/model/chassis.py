@@ -1,4 +1,4 @@
-"""What a chassis says of itself to a cloud in `ovn-cms-options`, which OVN hands through and does not read.
+"""What a host says of itself to a cloud, in `ovn-cms-options` and in marks: OVN hands them through and reads none.
 
 Tests: tests/unit/model/test_chassis_options.py.
 """
@@ -6,6 +6,8 @@ Tests: tests/unit/model/test_chassis_options.py.
 from __future__ import annotations
 
 GATEWAY = "enable-chassis-as-gw"
+METADATA_ID, METADATA_SB_CFG = "neutron:ovn-metadata-id", "neutron:ovn-metadata-sb-cfg"
+"""What a host's metadata service says in Chassis_Private.external_ids: who it is, and the last nb_cfg it has seen."""
 _ZONES = "availability-zones="
 
 

@@ -15,7 +15,7 @@ here is only what the database adds:
 - Lists whose order the API keeps are maps from position to value (`Map[int, str]`); times are RFC 3339 text in UTC;
   free-form objects (`binding:profile`) are JSON text.
 - `Port.status`, `Port.active_host` and `FloatingIP.status` are state that flows up: the plugin writes them, the API
-  only reads them.
+  only reads them. So are agents, but for two columns.
 - A project exists in the identity service; `project_id` is a bare name here.
 """
 
@@ -334,6 +334,35 @@ class QoSDSCPMarkingRule(Row, frozen=True, kw_only=True):
     dscp_mark: Annotated[int, Range(0, 63)] = 0
 
 
+@table("Agent")
+class Agent(Row, frozen=True, kw_only=True):
+    """A program on a host, as operators see it; the uuid is its id. See `ovine.plugin.agents` for when it responds.
+
+    Times are RFC 3339. `heartbeat_at` is its last answer before it fell silent, `started_at` since when it responds.
+    The API writes `description` and `removal`, a wish that the host be forgotten; all else is the plugin's.
+    """
+
+    agent_type: str = ""
+    binary: str = ""
+    host: str = ""
+    chassis: str = ""
+    bridge_mappings: str = ""
+    availability_zones: tuple[str, ...] = ()
+    responding: bool = False
+    heartbeat_at: str = ""
+    created_at: str = ""
+    started_at: str = ""
+    description: str | None = None
+    removal: bool = False
+
+
+@table("Agent_Check", max_rows=1)
+class AgentCheck(Row, frozen=True, kw_only=True):
+    """When agents were asked for a sign of life lately: time by the value of NB_Global.nb_cfg that they were to see."""
+
+    asked: Map[int, str] = EMPTY
+
+
 @table("Quota", indexes=(("project_id", "resource"),))
 class Quota(Row, frozen=True, kw_only=True):
     """How many resources of a kind a project may have, where that is not the default; -1 for any number."""
@@ -352,4 +381,4 @@ class QuotaUsage(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
-DATABASE = database("Ovine_Cloud", "0.10.0", globals())
+DATABASE = database("Ovine_Cloud", "0.11.0", globals())

@@ -14,7 +14,21 @@ from collections.abc import Hashable
 
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Row, Uuid
-from ovine.plugin import dhcp, dns, gateways, nat, networks, port_forwardings, ports, qos, routers, security, status
+from ovine.plugin import (
+    agents,
+    dhcp,
+    dns,
+    gateways,
+    nat,
+    networks,
+    port_forwardings,
+    ports,
+    qos,
+    routers,
+    security,
+    status,
+)
+from ovine.plugin.agents import AGENTS
 from ovine.plugin.dhcp import DHCP_OPTIONS, OptionsKey
 from ovine.plugin.dns import DNS
 from ovine.plugin.gateways import GATEWAY_CHASSIS
@@ -53,6 +67,7 @@ RULES = (
     gateways.gateway_chassis,
     status.port_status,
     status.floating_ip_status,
+    agents.agents,
 )
 
 
@@ -215,7 +230,30 @@ CLOUD = (
 )
 """What it writes back into the Cloud database."""
 
+AGENT_TABLES = (
+    Target(
+        AGENTS,
+        cloud.Agent,
+        lambda row, names: row.uuid,
+        (
+            "agent_type",
+            "binary",
+            "host",
+            "chassis",
+            "bridge_mappings",
+            "availability_zones",
+            "responding",
+            "heartbeat_at",
+            "created_at",
+            "started_at",
+            "removal",
+        ),
+        new_uuid=lambda key: str(key),
+    ),
+)
+"""The same, but only once the southbound has been seen: before, no host is known."""
+
 NB_INPUTS: tuple[type[Row], ...] = (nb.LogicalSwitchPort, nb.GatewayChassis, nb.NAT, nb.LoadBalancer)
 """What its rules read of the northbound: what is up, what is scheduled, what is translated."""
-SB_INPUTS: tuple[type[Row], ...] = (sb.Chassis, sb.PortBinding)
+SB_INPUTS: tuple[type[Row], ...] = (sb.Chassis, sb.ChassisPrivate, sb.PortBinding)
 """What they read of the southbound, once `gateways.Southbound` says that it is there."""

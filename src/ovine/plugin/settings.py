@@ -1,4 +1,7 @@
-"""What an operator may set for the plugin in Ovine's configuration file (TOML): `base_mac`, `[dhcp]` and `[l3]`."""
+"""What an operator may set for the plugin in Ovine's configuration file (TOML).
+
+That is `base_mac`, `agent_down_time`, `[dhcp]` and `[l3]`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ class Settings:
     """`domain` is handed out as the domain name, `dns_servers` where a subnet names none; `lease_time` in seconds.
 
     `base_mac` is the first three octets of the addresses that the cloud itself uses. With `distributed_floating_ips`,
-    the host of a port answers for its floating IPs, not the gateway's chassis.
+    the host of a port answers for its floating IPs, not the gateway's chassis. An agent that has said nothing for
+    `agent_down_time` seconds is down.
     """
 
     domain: str = "openstacklocal"
@@ -27,6 +31,7 @@ class Settings:
     lease_time: int = 43200
     base_mac: str = "fa:16:3e"
     distributed_floating_ips: bool = False
+    agent_down_time: int = 75
 
 
 def load(path: Path | None) -> Settings:
@@ -52,6 +57,7 @@ def load(path: Path | None) -> Settings:
         lease_time=dhcp.get("lease_time", Settings.lease_time),
         base_mac=str(tables.get("base_mac", Settings.base_mac)).lower(),
         distributed_floating_ips=l3.get("distributed_floating_ips", False),
+        agent_down_time=tables.get("agent_down_time", Settings.agent_down_time),
     )
     _check(path, settings)
     return settings
@@ -61,6 +67,9 @@ def _check(path: Path, settings: Settings) -> None:
     if not isinstance(settings.distributed_floating_ips, bool):
         found = settings.distributed_floating_ips
         raise SettingsError(f"{path}: l3.distributed_floating_ips is true or false, not {found!r}")
+    down = settings.agent_down_time
+    if not isinstance(down, int) or isinstance(down, bool) or down <= 0:
+        raise SettingsError(f"{path}: agent_down_time is a number of seconds, not {down!r}")
     if not isinstance(settings.lease_time, int) or settings.lease_time <= 0:
         raise SettingsError(f"{path}: dhcp.lease_time is a number of seconds, not {settings.lease_time!r}")
     if not re.fullmatch(r"([0-9a-f]{2}:){2}[0-9a-f]{2}", settings.base_mac):

@@ -43,7 +43,7 @@ def test_views_show_just_the_attributes_of_the_maps() -> None:
     replica = Replica(cloud.DATABASE)
     for resource in RESOURCES.values():
         row = cloud.Subnet(cidr="10.0.0.0/24") if resource.row is cloud.Subnet else resource.row()
-        shown = view(replica, row)
+        shown = view(replica, row, Config())
         visible = {name for name, spec in resource.attributes.items() if spec["is_visible"]}
         assert {name for name in shown if name in visible} == visible - SOMETIMES
         assert {name for name in shown if name not in visible} <= {"shared"}
