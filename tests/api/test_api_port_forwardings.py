@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.api_server import Caller
-from support.routed import Outside, inside, join, outside, part, refused
+from support.routed import Outside, another_than, inside, join, outside, part, refused
 
 
 class Bed(NamedTuple):
@@ -126,7 +126,7 @@ def test_what_it_needs_stays_but_the_port_itself(alice: Caller, public: Outside)
     none = {"router": {"external_gateway_info": None}}
     in_use = (409, "RouterExternalGatewayInUseByFloatingIp")
     assert refused(alice.put(f"/v2.0/routers/{given.router['id']}", none)) == in_use
-    moved = {"port": {"fixed_ips": [{"ip_address": "10.53.0.99"}]}}
+    moved = {"port": {"fixed_ips": [{"ip_address": another_than(given.port)}]}}
     assert refused(alice.put(f"/v2.0/ports/{given.port['id']}", moved)) == (400, "BadRequest")
     alice.remove("port", given.port["id"])
     shown = alice.show("floatingip", given.floating["id"])

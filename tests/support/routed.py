@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from support.api_server import Caller
@@ -37,6 +38,12 @@ def inside(caller: Caller, cidr: str = "10.0.0.0/24", **attributes: Any) -> tupl
     network = caller.make("network")
     version = 6 if ":" in cidr else 4
     return network, caller.make("subnet", network_id=network["id"], ip_version=version, cidr=cidr, **attributes)
+
+
+def another_than(port: Any) -> str:
+    """An address of the same /24 that the port, whose address was chosen at random, does not have."""
+    own = ip_address(port["fixed_ips"][0]["ip_address"])
+    return str(own + 1 if own.packed[-1] < 200 else own - 1)
 
 
 def act(caller: Caller, router: Any, action: str, **body: Any) -> tuple[int, Any]:
