@@ -59,15 +59,14 @@ def step(cloud: RoutedCloud, what: str, to: Flavour, action: Callable[[], None])
     )
 
 
-def take_over_and_back(lab: Lab, progress: Callable[[Step], None]) -> list[Step]:
-    """Both directions, in a lab of Debian's daemons that is up."""
-    cloud = make(lab)
+def take_over_and_back(cloud: RoutedCloud, progress: Callable[[Step], None]) -> list[Step]:
+    """Both directions, in a cloud under Debian's daemons."""
     found = []
     directions: tuple[Flavour, ...] = ("ovine", "c")
     for to in directions:
         if to == "c":
-            ask_for_patience(lab)
-        for what, action in steps(lab, to):
+            ask_for_patience(cloud.lab)
+        for what, action in steps(cloud.lab, to):
             found.append(step(cloud, what, to, action))
             progress(found[-1])
     return found
@@ -104,7 +103,7 @@ def show(one: Step) -> None:
 def main() -> int:
     asked = arguments()
     with Lab(northd="c", controllers=["c", "c", "c"]) as lab:
-        found = take_over_and_back(lab, show)
+        found = take_over_and_back(make(lab), show)
     print("\n" + page(found))
     if asked.json:
         asked.json.write_bytes(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))

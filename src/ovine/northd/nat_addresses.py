@@ -2,7 +2,9 @@
 
 - The router answers ARP requests and neighbour solicitations for it. At a gateway port, only the host answers that
   carries the rules out (the gateway, or that of the instance); elsewhere any does.
-- Packets for it go through the zone of translated sources, for replies to get their destination back.
+- Packets for it go through the zone of translated sources, for replies to get their destination back. What that zone
+  does not know goes through the zone of translated destinations as well: ovn-northd 23.03 has connections in both
+  directions there on a distributed router, and they go on when this northd takes its place.
 - A packet to it that is about to leave by the gateway port it belongs to has come from inside: it enters the router
   again, as if it had come in by that port, and is translated (*loops*). So instances reach each other at external
   addresses, and each sees the other's.
@@ -26,6 +28,7 @@ from ovine.northd.router_mtu import mtu_of
 from ovine.northd.router_neighbours import solicited_node
 from ovine.northd.router_pipeline import (
     ADMIT,
+    DNAT,
     INPUT,
     LARGER,
     LOOPED,
@@ -106,6 +109,9 @@ def replies(q: Reader, external: External) -> Iterator[Emit]:
     if first.mac is None:
         match += f" && {first.place}"
     yield flow(router, UNSNAT, 100, match, "ct_snat;", source=SOURCE, hint=first.key)
+    if not any(nat.from_outside for nat in rules_of(q, external)):
+        # What 23.03's ovn-northd translated is in the other zone; where destinations are translated too, all goes there.
+        yield flow(router, DNAT, 90, match, "ct_dnat;", source=SOURCE, hint=first.key)
 
 
 @rule(over=BY_EXTERNAL, writes=(FLOWS,))
