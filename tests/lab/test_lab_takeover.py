@@ -1,8 +1,8 @@
 """Our daemons take the places of Debian's in a running routed cloud, one by one, and give them back.
 
-bench/takeover_losses.py does the same and counts; here, nothing may be lost in either direction, and all must work after
-each step. On the way to ours a connection that only the machine outside speaks on goes on too: nothing from inside makes
-it known again after a step.
+bench/takeover_losses.py does the same and counts; here, nothing may be lost in either direction, and all must work
+after each step. On the way to ours a connection that only the machine outside speaks on goes on too: nothing from
+inside makes it known again after a step.
 
 The exception is what is under way to a SNAT address when Debian's northd comes back: that looks for it in another
 conntrack zone than ours (docs/restarts.md).

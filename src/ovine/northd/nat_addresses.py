@@ -110,7 +110,7 @@ def replies(q: Reader, external: External) -> Iterator[Emit]:
         match += f" && {first.place}"
     yield flow(router, UNSNAT, 100, match, "ct_snat;", source=SOURCE, hint=first.key)
     if not any(nat.from_outside for nat in rules_of(q, external)):
-        # What 23.03's ovn-northd translated is in the other zone; where destinations are translated too, all goes there.
+        # What ovn-northd 23.03 translated is in that zone; where destinations are translated too, all goes there.
         yield flow(router, DNAT, 90, match, "ct_dnat;", source=SOURCE, hint=first.key)
 
 
