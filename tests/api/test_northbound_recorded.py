@@ -34,7 +34,7 @@ DIFFERENCES = {
 }
 """Keys of maps whose values are not compared, each with the reason."""
 
-LATER = {"tier": 0}
+LATER = {"tier": 0, "priority": 0}
 """Defaults of columns that the recorded northbound's schema did not have yet."""
 
 # What sets refer to stands first: a set of names not known yet could be matched in many ways.

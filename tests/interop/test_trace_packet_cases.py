@@ -36,7 +36,8 @@ LEFT_OUT = {
     "connections that are translated, whose replies are turned back by what hosts remember": (
         *("gateway_force_snat", "gateway_router", "gateway_several", "gateway_zone", "lb_acl", "lb_distributed"),
         *("lb_force_snat", "lb_force_snat_router_ip", "lb_hairpin", "lb_switch", "nat_errors", "nat_exempted"),
-        *("nat_floating6", "nat_other_network", "nat_snat", "route_ecmp_symmetric"),
+        *("nat_floating6", "nat_match_distributed", "nat_match_router", "nat_other_network", "nat_snat"),
+        "route_ecmp_symmetric",
     ),
     "one of several, of which a trace takes the first": ("lb_backends", "route_ecmp", "route_policy"),
     "what hosts learn, and packets that wait for it": (

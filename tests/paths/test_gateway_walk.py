@@ -6,6 +6,8 @@ all kinds, and hosts that come and have ports.
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,10 @@ NAT_OPTIONS = (
     "gateway=r1-public",
     "ports=1024-2047",
     "ports=x",
+    "match='tcp.dst == 80'",
+    "match='udp ||'",
+    "priority=7",
+    "as=other",
 )
 
 
@@ -82,7 +88,7 @@ def router_port(draw: st.DrawFn) -> str:
 def nat(draw: st.DrawFn) -> str:
     kind = draw(st.sampled_from(("snat", "dnat", "dnat_and_snat")))
     where = f"{draw(st.sampled_from(('r1', 'r2')))} {kind} {draw(st.sampled_from(EXTERNAL))}"
-    return f"nat {where} {draw(st.sampled_from(LOGICAL))} {draw(some(NAT_OPTIONS, 2))}"
+    return f"nat {where} {draw(st.sampled_from(LOGICAL))} {draw(some(NAT_OPTIONS, 3))}"
 
 
 COMMANDS = st.one_of(
@@ -122,10 +128,10 @@ COMMANDS = st.one_of(
 
 def apply(northbound: Northbound, command: str) -> None:
     """Applies a command; `here SWITCH PORT HOST` says that a host has a port."""
-    words = command.split()
+    words = shlex.split(command)
     if words[0] == "nat":
         # A rule that is in one router is taken out of the other.
-        key = row_uuid(f"nat {words[2]} {words[3]} {words[4]}")
+        key = row_uuid(" ".join(("nat", *words[2:5], *(word for word in words[5:] if word.startswith("as=")))))
         for row in list(northbound.rows.values()):
             if isinstance(row, nb.LogicalRouter) and key in row.nat:
                 northbound.put(msgspec.structs.replace(row, nat=tuple(one for one in row.nat if one != key)))

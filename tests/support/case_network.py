@@ -10,6 +10,8 @@
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
     serve PORT ROW                                                      DHCPv4 options of a port that is there
     acl sw from-lport 1000 MATCH ACTION [tier=N]                        an ACL with what ovn-nbctl does not know
+    nat r TYPE EXTERNAL LOGICAL [match=MATCH] [priority=N] [OPTION …]   a NAT rule, alike; the options are `_NAT`'s
+    policy r PRIORITY MATCH ACTION [chain=NAME] [to=CHAIN] [via=IP,…]   a routing policy, alike
     group pg a b                 set as 10.0.0.1 …                      a port group, an address set
     dns s1,s2 NAME="10.0.0.4 fd00::4" … [owned]                         names that switches know
     lb NAME tcp 10.9.9.9:80 10.0.0.1:8080,10.0.0.2:8080 [OPTION=VALUE …]  a load balancer, or a further address of one
@@ -33,6 +35,7 @@ import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 NbCtl = Callable[..., str]
 KEPT_TABLES = ("HA_Chassis_Group", "Static_MAC_Binding", "BFD")
@@ -161,11 +164,38 @@ class Network:
     def do_acl(self, switch: str, direction: str, priority: str, match: str, action: str, *settings: str) -> None:
         columns = {name: int(value) for name, _, value in (text.partition("=") for text in settings)}
         row = {"direction": direction, "priority": int(priority), "match": match, "action": action, **columns}
-        add = [["acls", "insert", ["named-uuid", "acl"]]]
-        where = [["name", "==", switch]]
+        self._insert("ACL", row, "Logical_Switch", switch, "acls")
+
+    def do_nat(self, router: str, kind: str, external: str, logical: str, *settings: str) -> None:
+        row: dict[str, Any] = {"type": kind, "external_ip": self.filled(external), "logical_ip": self.filled(logical)}
+        for name, _, text in (setting.partition("=") for setting in settings):
+            column = _NAT[name]
+            row[column] = int(text) if name == "priority" else self.filled(text)
+            if column.endswith("ext_ips"):
+                row[column] = ["uuid", self.nbctl("get", "Address_Set", text, "_uuid").strip()]
+            if column == "options":
+                row[column] = ["map", [[name, text]]]
+        self._insert("NAT", row, "Logical_Router", router, "nat")
+
+    def do_policy(self, router: str, priority: str, match: str, action: str, *settings: str) -> None:
+        row: dict[str, Any] = {"priority": int(priority), "match": self.filled(match), "action": action}
+        for name, _, text in (setting.partition("=") for setting in settings):
+            if name == "via":
+                row["nexthops"] = ["set", self.filled(text).split(",")]
+            else:
+                row[{"chain": "chain", "to": "jump_chain"}[name]] = text
+        self._insert("Logical_Router_Policy", row, "Logical_Router", router, "policies")
+
+    def _insert(self, table: str, row: dict[str, Any], owner_table: str, owner: str, column: str) -> None:
+        """Inserts a row with any columns of the server's schema, and gives it to the row called `owner`."""
         operations = [
-            {"op": "insert", "table": "ACL", "uuid-name": "acl", "row": row},
-            {"op": "mutate", "table": "Logical_Switch", "where": where, "mutations": add},
+            {"op": "insert", "table": table, "uuid-name": "new", "row": row},
+            {
+                "op": "mutate",
+                "table": owner_table,
+                "where": [["name", "==", owner]],
+                "mutations": [[column, "insert", ["named-uuid", "new"]]],
+            },
         ]
         command = ["ovsdb-client", "transact", self.remote, json.dumps(["OVN_Northbound", *operations])]
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
@@ -258,6 +288,18 @@ class Network:
         return Plug(name, host, mac, settings.get("type", ""))
 
 
+_NAT = {
+    "match": "match",
+    "priority": "priority",
+    "mac": "external_mac",
+    "port": "logical_port",
+    "ports": "external_port_range",
+    "allowed": "allowed_ext_ips",
+    "exempted": "exempted_ext_ips",
+    "stateless": "options",
+    "add_route": "options",
+}
+"""Columns of NAT by the names that cases give them."""
 PHYSICAL = "network_name=physnet1"
 
 

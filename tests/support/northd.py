@@ -15,10 +15,12 @@
     router r1 chassis=gw1 options:dnat_force_snat_ip=10.0.0.9
     rport r1 r1-s1 0a:00:00:00:01:fe 10.0.0.254/24 fd00::fe/64 gateways=gw1:20,gw2:10 options:gateway_mtu=1400
     nat r1 dnat_and_snat 172.16.0.10 10.0.0.1 mac=0a:00:00:00:aa:01 port=p1
+    nat r1 snat 172.16.0.11 10.0.0.0/24 as=web "match=tcp.dst == 80" priority=5
     unnat r1 dnat_and_snat 172.16.0.10
     hagroup h gw1:20 gw2:10
     route r1 out 0.0.0.0/0 172.16.0.1 table=t policy=src-ip port=r1-out bfd=b options:ecmp_symmetric_reply=true
     policy r1 p 100 "ip4.src == 10.0.0.9" reroute 10.0.0.7 10.0.0.8 pkt_mark=5
+    policy r1 q 100 "ip4" jump chain=a to=b
     bfd b r1-out 172.16.0.1 min_tx=500
     said r1-out 172.16.0.1 up
     mac r1-out 172.16.0.7 0a:00:00:00:00:07
@@ -327,8 +329,8 @@ class Northbound:
         self.put(nb.HAChassisGroup(uuid=row_uuid(f"hagroup {name}"), name=name, ha_chassis=members))
 
     def _nat(self, router: str, kind: str, external: str, logical: str, *more: str) -> None:
-        """Makes or changes a NAT rule; `-` gives it to no router."""
-        key = row_uuid(f"nat {kind} {external} {logical}")
+        """Makes or changes a NAT rule; `-` gives it to no router, `as=` tells those with the same addresses apart."""
+        key = row_uuid(" ".join(("nat", kind, external, logical, *(word for word in more if word.startswith("as=")))))
         given = dict(word.split("=", 1) for word in more)
         options = {k.removeprefix("options:"): given.pop(k) for k in list(given) if k.startswith("options:")}
         columns: dict[str, Any] = {
@@ -338,6 +340,8 @@ class Northbound:
             "allowed_ext_ips": row_uuid(f"set {given['allowed']}") if "allowed" in given else None,
             "exempted_ext_ips": row_uuid(f"set {given['exempted']}") if "exempted" in given else None,
             "gateway_port": row_uuid(f"rport {given['gateway']}") if "gateway" in given else None,
+            "match": given.get("match", ""),
+            "priority": int(given.get("priority", "0")),
         }
         row = nb.NAT(uuid=key, type=kind, external_ip=external, logical_ip=logical, options=StrMap(options), **columns)
         self.put(row)
@@ -399,9 +403,11 @@ class Northbound:
         """Makes or changes a policy; words without "=" are its next hops; `-` gives it to no router."""
         key = row_uuid(f"policy {name}")
         hops = tuple(sorted(word for word in more if "=" not in word))
-        options = _map(tuple(word for word in more if "=" in word))
+        given = dict(word.split("=", 1) for word in more if "=" in word)
+        chains = {"chain": given.pop("chain", ""), "jump_chain": given.pop("to", "")}
+        options = StrMap(given)
         made = nb.LogicalRouterPolicy(uuid=key, priority=int(priority), match=match, action=action, options=options)
-        self.put(msgspec.structs.replace(made, nexthops=hops))
+        self.put(msgspec.structs.replace(made, nexthops=hops, **chains))
         self._give(router, "policies", key)
 
     def _unpolicy(self, name: str) -> None:

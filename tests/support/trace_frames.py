@@ -37,6 +37,7 @@ def _arp(load: bytes) -> dict[str, bytes]:
 
 def _ip4(load: bytes) -> dict[str, bytes]:
     values = {"ip.proto": load[9:10], "ip.ttl": load[8:9], "ip4.src": load[12:16], "ip4.dst": load[16:20]}
+    values["ip.dscp"] = bytes([load[1] >> 2])
     if load[9] == 1:
         return {**values, "icmp4.type": load[20:21], "icmp4.code": load[21:22]}
     return {**values, **_ports(load[9], load[20:])}
@@ -44,6 +45,7 @@ def _ip4(load: bytes) -> dict[str, bytes]:
 
 def _ip6(load: bytes) -> dict[str, bytes]:
     values = {"ip.proto": load[6:7], "ip.ttl": load[7:8], "ip6.src": load[8:24], "ip6.dst": load[24:40]}
+    values["ip.dscp"] = bytes([(load[0] << 8 | load[1]) >> 6 & 63])
     if load[6] == 58:
         return {**values, **_icmp6(load[40:])}
     return {**values, **_ports(load[6], load[40:])}

@@ -262,7 +262,9 @@ class LogicalRouterStaticRoute(Row, frozen=True, kw_only=True):
 class LogicalRouterPolicy(Row, frozen=True, kw_only=True):
     priority: Annotated[int, Range(0, 32767)] = 0
     match: str = ""
-    action: Annotated[str, OneOf("allow", "drop", "reroute")] = ""
+    action: Annotated[str, OneOf("allow", "drop", "jump", "reroute")] = ""
+    chain: str = ""
+    jump_chain: str = ""
     nexthop: str | None = None
     nexthops: tuple[str, ...] = ()
     options: StrMap = EMPTY
@@ -277,6 +279,8 @@ class NAT(Row, frozen=True, kw_only=True):
     logical_ip: str = ""
     logical_port: str | None = None
     type: Annotated[str, OneOf("dnat", "snat", "dnat_and_snat")] = ""
+    match: str = ""
+    priority: Annotated[int, Range(0, 32767)] = 0
     allowed_ext_ips: Annotated[Uuid | None, Strong("Address_Set")] = None
     exempted_ext_ips: Annotated[Uuid | None, Strong("Address_Set")] = None
     gateway_port: Annotated[Uuid | None, Weak("Logical_Router_Port")] = None
@@ -385,4 +389,4 @@ class ChassisTemplateVar(Row, frozen=True, kw_only=True):
     external_ids: StrMap = EMPTY
 
 
-DATABASE = database("OVN_Northbound", "7.6.0", globals())
+DATABASE = database("OVN_Northbound", "7.11.0", globals())

@@ -116,6 +116,7 @@ _RULES: tuple[Rule, ...] = (
     router_bindings.redirect_binding,
     router_bindings.advertisements_readable,
     nats.nat,
+    nats.level,
     nats.unrouted,
     nat.destination,
     nat.reply_of_destination,

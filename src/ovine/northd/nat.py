@@ -7,10 +7,15 @@ is looked at: UNSNAT and UNDNAT only send packets there, and OUT_SNAT leaves wha
 On a distributed router a rule's flows hold at its gateway port, under the condition `Nat.place`. A rule on the spot
 speaks with the Ethernet address of its own, and keeps its packets from being redirected to the gateway.
 
-Of several rules for a source the one with the longest prefix holds.
+Of several rules for a source the one with the longest prefix holds. Those with a match go before all others, load
+balancers and forced addresses among them, by their level (`ovine.northd.nats`).
+
+A match is about one direction. A rule on the spot with a match so has to know replies before it redirects what it is
+not for to the gateway: packets of its instance are tracked as they come in.
+
 Wire behaviour is that of ovn-northd(8), "DNAT", "UNDNAT", "SNAT" and "Gateway Redirect"; unlike there, who is exempted
 from a rule with a long prefix is not taken by the exemption out of one with a shorter one either.
-Tests: tests/cases/northd/nat.txt, nat_gateway.txt; tests/interop/test_northd_nat_trace.py.
+Tests: tests/cases/northd/nat.txt, nat_gateway.txt, nat_match.txt; tests/interop/test_northd_nat_trace.py.
 """
 
 from __future__ import annotations
@@ -32,7 +37,9 @@ from ovine.northd.nats import (
     Replies,
     Spot,
     is_source_of,
+    levels_below,
     rank,
+    rules_of,
     translates_destinations,
     translates_sources,
 )
@@ -49,6 +56,7 @@ from ovine.northd.router_pipeline import (
     PORT_MAC,
     REDIRECT,
     RESOLVE,
+    TRACK,
 )
 from ovine.northd.router_pipeline import DNAT as TRANSLATE
 from ovine.northd.router_ports import ROUTER_PORTS
@@ -56,6 +64,9 @@ from ovine.northd.router_ports import ROUTER_PORTS
 SOURCE = "nat"
 
 NOT_A_REPLY = "(!ct.trk || !ct.rpl)"
+_REPLY = "(ct.trk && ct.rpl)"
+MATCHED = 1000
+"""The priority of the lowest level of rules with a match; each higher one has two more."""
 
 
 def clauses(*parts: str) -> str:
@@ -75,6 +86,15 @@ def _nat(q: Reader, key: Uuid) -> Nat:
     return found
 
 
+def _priority(q: Reader, nat: Nat, plain: int) -> int:
+    """That of a rule's flow, which is `plain` for a rule without a match; its exemptions have more."""
+    return plain if nat.level is None else MATCHED + 2 * levels_below(q, nat.level)
+
+
+def _besides(nat: Nat) -> str:
+    return f"({nat.match})" if nat.match else ""
+
+
 def _only_for(nat: Nat, peer: str) -> str:
     return f"{nat.ip}.{peer} == ${nat.allowed}" if nat.allowed else ""
 
@@ -92,18 +112,28 @@ def destination(q: Reader, key: Uuid) -> Iterator[Emit]:
     nat = _nat(q, key)
     if not translates_destinations(q, nat):
         return
+    _check_place(q, nat)
     router, _, external = nat.external
-    match = clauses(f"ip && {nat.ip}.dst == {external}", _at(q, nat, "inport"), _there(nat))
+    match = clauses(f"ip && {nat.ip}.dst == {external}", _at(q, nat, "inport"), _there(nat), _besides(nat))
+    priority = _priority(q, nat, 100)
     before = "flags.loopback = 1; " if nat.external.gateway is None else ""
     if before and address_of(forced_for_dnat(q, router), nat.ip):
         before = f"flags.force_snat_for_dnat = 1; {before}"
     translate = f"{nat.ip}.dst = {nat.logical}; next;" if nat.stateless else _call("ct_dnat", nat.logical, nat.ports)
-    yield flow(
-        router, TRANSLATE, 100, clauses(match, _only_for(nat, "src")), before + translate, source=SOURCE, hint=key
-    )
+    allowed = clauses(match, _only_for(nat, "src"))
+    yield flow(router, TRANSLATE, priority, allowed, before + translate, source=SOURCE, hint=key)
     if nat.exempted:
-        yield flow(
-            router, TRANSLATE, 102, f"{match} && {nat.ip}.src == ${nat.exempted}", "next;", source=SOURCE, hint=key
+        match = f"{match} && {nat.ip}.src == ${nat.exempted}"
+        yield flow(router, TRANSLATE, priority + 1, match, "next;", source=SOURCE, hint=key)
+
+
+def _check_place(q: Reader, nat: Nat) -> None:
+    """Only one host hears what is for an external address. Raises ValueError if that is another one's."""
+    first = next(one for one in rules_of(q, nat.external) if one.from_outside)
+    if first.spot is not None and first.spot != nat.spot:
+        raise ValueError(
+            f"NAT {nat.kind} {nat.external.address} {nat.logical}: what is for {nat.external.address} goes to the host "
+            f"of {first.logical}, for {first.kind} {first.external.address} {first.logical}; nothing is translated"
         )
 
 
@@ -115,10 +145,14 @@ def _there(nat: Nat) -> str:
 @rule(over=BY_REPLY, writes=(FLOWS,))
 def reply_of_destination(q: Reader, replies: Replies) -> Iterator[Emit]:
     """On a distributed router, sends what may be a reply of a translated destination to be translated back."""
-    nat = _nat(q, min(q.find(BY_REPLY, replies), key=lambda key: rank(q, key)))
+    keys: tuple[Uuid, ...] = q.find(BY_REPLY, replies)
+    nat = _nat(q, min(keys, key=lambda key: rank(q, key)))
     match = clauses(f"ip && {nat.ip}.src == {nat.logical}", _at(q, nat, "outport"), nat.place)
     actions = f"{_as_external(nat)}ct_dnat;"
     yield flow(replies.router, OUT_UNDNAT, 100, match, actions, source=SOURCE, hint=nat.key)
+    if any(one.mac is not None and one.match for one in (_nat(q, key) for key in keys)):
+        coming = f"{nat.ip}.src == {nat.logical} && {nat.place}"
+        yield flow(replies.router, TRACK, 90, coming, "ct_next;", source=SOURCE, hint=nat.key)
 
 
 def _as_external(nat: Nat) -> str:
@@ -135,10 +169,10 @@ def translated_source(q: Reader, key: Uuid) -> Iterator[Emit]:
     if not translates_sources(q, nat):
         return
     router, _, external = nat.external
-    match = clauses(f"ip && {nat.ip}.src == {nat.logical}", _at(q, nat, "outport"), nat.place)
+    match = clauses(f"ip && {nat.ip}.src == {nat.logical}", _at(q, nat, "outport"), nat.place, _besides(nat))
     new = "" if nat.stateless else NOT_A_REPLY
     translate = f"{nat.ip}.src = {external}; next;" if nat.stateless else _call("ct_snat", external, nat.ports)
-    priority = 20 + 2 * nat.prefix
+    priority = _priority(q, nat, 20 + 2 * nat.prefix)
     yield flow(
         router,
         OUT_SNAT,
@@ -166,17 +200,18 @@ def on_the_spot(q: Reader, key: Uuid) -> Iterator[Emit]:
     port = q.row(ROUTER_PORTS, gateway)
     outport = f"outport == {quoted(port.name)}"
     own = OWN6 if nat.ip == "ip6" else OWN4
-    leaves = clauses(f"{nat.ip}.src == {nat.logical} && {outport} && {nat.place}", _only_for(nat, "dst"))
+    concerned = f"(({nat.match}) || {_REPLY})" if nat.match and not nat.stateless else _besides(nat)
+    leaves = clauses(f"{nat.ip}.src == {nat.logical} && {outport} && {nat.place}", _only_for(nat, "dst"), concerned)
+    priority = _priority(q, nat, 100)
     actions = f"eth.src = {nat.mac}; {own.field} = {external}; next;"
-    yield flow(router, REDIRECT, 100, leaves, actions, source=SOURCE, hint=key)
+    yield flow(router, REDIRECT, priority, leaves, actions, source=SOURCE, hint=key)
     if nat.exempted:
         exempted = f"{leaves} && {nat.ip}.dst == ${nat.exempted}"
-        yield flow(
-            router, REDIRECT, 101, exempted, f"outport = {quoted(port.redirect)}; next;", source=SOURCE, hint=key
-        )
+        actions = f"outport = {quoted(port.redirect)}; next;"
+        yield flow(router, REDIRECT, priority + 1, exempted, actions, source=SOURCE, hint=key)
     if port.options.get("redirect-type") == "bridged":
         get = "get_nd(outport, xxreg0)" if nat.ip == "ip6" else "get_arp(outport, reg0)"
-        match = f"{outport} && {nat.ip}.src == {nat.logical} && {nat.place}"
+        match = clauses(f"{outport} && {nat.ip}.src == {nat.logical} && {nat.place}", concerned)
         yield flow(router, RESOLVE, 90, match, f"{get}; next;", source=SOURCE, hint=key)
 
 

@@ -32,7 +32,7 @@ SHARED = (
     Shared(TRANSLATING, OUT_UNDNAT, 500, _DISCOVERY, "next;", SOURCE),
     Shared(TRANSLATING_GATEWAYS, OUT_UNDNAT, 50, "ip", "flags.loopback = 1; ct_dnat;", SOURCE),
     Shared(TRANSLATING_GATEWAYS, OUT_COMMIT, 50, "ip && ct.new", "ct_commit { }; next;", SOURCE),
-    Shared(TRANSLATING, OUT_SNAT, 500, _DISCOVERY, "next;", SOURCE),
+    Shared(TRANSLATING, OUT_SNAT, 65535, _DISCOVERY, "next;", SOURCE),
 )
 
 

@@ -6,8 +6,12 @@ distributed gateway port: the one that `gateway_port` names, else the only one, 
 external address is. There it is carried out on the chassis of the gateway; or, for a dnat_and_snat rule with
 `external_mac` and `logical_port`, on the host of that logical port (*on the spot*).
 
+A rule with a `match` is for packets that satisfy it too, and goes before all without one; of several with matches the
+one with the highest `priority` goes first, then the one with the longest prefix. That order has no bound, and flows'
+priorities have; so they count *levels*, those pairs of priority and prefix length that rules of the router have.
+
 A rule that cannot be carried out has no effect, and is reported.
-Tests: tests/cases/northd/nat.txt, nat_gateway.txt; tests/unit/northd/test_nats.py.
+Tests: tests/cases/northd/nat.txt, nat_gateway.txt, nat_match.txt; tests/unit/northd/test_nats.py.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
+from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.addresses import parse_mac
@@ -56,6 +61,14 @@ class Replies(NamedTuple):
     place: str
 
 
+class Level(NamedTuple):
+    """What orders the rules of a router that have a match: later ones go first."""
+
+    router: Uuid
+    priority: int
+    prefix: int
+
+
 @dataclass(frozen=True)
 class Nat:
     """A rule that works. Addresses are in canonical form."""
@@ -78,6 +91,14 @@ class Nat:
     """The address set of those whom the rule is for, or ""."""
     exempted: str
     """The address set of those whom it is not for, or ""."""
+    match: str
+    """What else packets must satisfy, or ""."""
+    priority: int
+
+    @property
+    def level(self) -> Level | None:
+        """Its place among the router's rules with a match, if it has one."""
+        return Level(self.external.router, self.priority, self.prefix) if self.match else None
 
     @property
     def ip(self) -> str:
@@ -110,6 +131,11 @@ class Nat:
         return Replies(router, gateway, self.logical, self.place)
 
 
+def _source(nat: Nat) -> tuple[Uuid, Uuid | None, str, str, str]:
+    """The packets whose sources a rule translates; but for its exemptions."""
+    return *nat.external[:2], nat.logical, nat.allowed, nat.match
+
+
 NATS: Relation[Uuid, Nat] = Relation("NAT rules")
 """By the northbound row's uuid."""
 
@@ -124,13 +150,16 @@ BY_GATEWAY = Index(
 )
 ON_THE_SPOT = Index(NATS, lambda nat: (nat.key,) if nat.mac is not None else (), "NAT rules on the spot")
 BY_DESTINATION = Index(
-    NATS, lambda nat: ((nat.external, nat.allowed),) if nat.from_outside else (), "NAT by destination"
+    NATS, lambda nat: ((nat.external, nat.allowed, nat.match),) if nat.from_outside else (), "NAT by destination"
 )
 BY_SOURCE = Index(
     NATS,
-    lambda nat: ((*nat.external[:2], nat.logical, nat.allowed),) if nat.from_inside else (),
+    lambda nat: (_source(nat),) if nat.from_inside else (),
     "NAT by source",
 )
+LEVELED = Index(NATS, lambda nat: () if nat.level is None else (nat.level,), "NAT rules with a match by level")
+LEVELS: Relation[Level, Level] = Relation("levels of NAT rules")
+LEVELS_OF = Index(LEVELS, lambda level: (level.router,), "levels of NAT rules by router")
 BY_REPLY = Index(NATS, lambda nat: () if nat.replies is None else (nat.replies,), "NAT rules by replies")
 BY_SPOT = Index(NATS, lambda nat: () if nat.spot is None else (nat.spot,), "NAT rules by place")
 SPOTS_OF_ROUTER = Index(
@@ -160,6 +189,7 @@ def nat(q: Reader, key: Uuid) -> Iterator[Emit]:
             raise ValueError("allowed_ext_ips and exempted_ext_ips exclude each other")
         if stateless and row.type != BOTH:
             raise ValueError("only dnat_and_snat rules can be stateless")
+        check_match(row.match)
     except ValueError as error:
         raise ValueError(f"{who}: {error}; it has no effect") from None
     place = ""
@@ -178,6 +208,8 @@ def nat(q: Reader, key: Uuid) -> Iterator[Emit]:
         stateless=stateless,
         allowed=allowed,
         exempted=exempted,
+        match=row.match.strip(),
+        priority=row.priority,
     )
     yield NATS(key, made)
 
@@ -213,6 +245,15 @@ def read_ports(text: str) -> str:
     if read is None or not 1 <= int(read[1]) <= int(read[2] or read[1]) <= 65535:
         raise ValueError(f"external_port_range {text!r} is not a range of ports")
     return read[1] if read[2] is None else f"{read[1]}-{read[2]}"
+
+
+def check_match(text: str) -> None:
+    """Raises ValueError if a match cannot be read; "" is none."""
+    try:
+        if text.strip():
+            parse_match(text)
+    except SyntaxProblem as problem:
+        raise ValueError(f"match {text!r} cannot be read: {problem.message}") from None
 
 
 def _mac(text: str | None) -> str | None:
@@ -274,20 +315,33 @@ def translates(q: Reader, router: Uuid) -> bool:
     return bool(q.find(BY_ROUTER, router))
 
 
+@rule(over=LEVELED, writes=(LEVELS,))
+def level(q: Reader, key: Level) -> Iterator[Emit]:
+    """The levels that there are, whatever the number of rules."""
+    yield LEVELS(key, key)
+
+
+@query
+def levels_below(q: Reader, level: Level) -> int:
+    """How many levels of the router come after this one."""
+    return sum(other < level for other in q.find(LEVELS_OF, level.router))
+
+
 def translates_destinations(q: Reader, nat: Nat) -> bool:
     """Whether the rule is the one for its external address. Raises ValueError if another one is."""
-    return nat.from_outside and _is_first(q, nat, q.find(BY_DESTINATION, (nat.external, nat.allowed)), "destination")
+    rivals = q.find(BY_DESTINATION, (nat.external, nat.allowed, nat.match)) if nat.from_outside else ()
+    return nat.from_outside and _is_first(q, nat, rivals, "destination")
 
 
 def translates_sources(q: Reader, nat: Nat) -> bool:
     """Whether the rule is the one for its logical addresses. Raises ValueError if another one is."""
-    rivals = q.find(BY_SOURCE, (*nat.external[:2], nat.logical, nat.allowed)) if nat.from_inside else ()
+    rivals = q.find(BY_SOURCE, _source(nat)) if nat.from_inside else ()
     return nat.from_inside and _is_first(q, nat, rivals, "source")
 
 
 def is_source_of(q: Reader, nat: Nat) -> bool:
     """As `translates_sources`, without complaint."""
-    rivals = q.find(BY_SOURCE, (*nat.external[:2], nat.logical, nat.allowed))
+    rivals = q.find(BY_SOURCE, _source(nat))
     return nat.from_inside and min(rivals, key=lambda key: rank(q, key)) == nat.key
 
 
@@ -302,10 +356,10 @@ def _is_first(q: Reader, nat: Nat, rivals: tuple[Uuid, ...], what: str) -> bool:
     )
 
 
-def rank(q: Reader, key: Uuid) -> tuple[str, str, str, Uuid]:
+def rank(q: Reader, key: Uuid) -> tuple[int, str, str, str, Uuid]:
     """Which of several rules comes first."""
     row = q.row(NATS, key)
-    return row.kind, row.external.address, row.logical, key
+    return -row.priority, row.kind, row.external.address, row.logical, key
 
 
 def rules_of(q: Reader, external: External) -> list[Nat]:

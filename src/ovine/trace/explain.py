@@ -225,9 +225,12 @@ def _name(row: Any) -> str:
         case nb.DHCPOptions():
             return str(row.cidr)
         case nb.NAT():
-            return f"{row.type} {row.external_ip} {row.logical_ip}"
+            only = f" for {row.match}" if row.match else ""
+            return f"{row.type} {row.external_ip} {row.logical_ip}{only}"
         case nb.LogicalRouterStaticRoute():
             return f"{row.ip_prefix} by {row.nexthop}"
         case nb.LogicalRouterPolicy():
-            return f"priority {row.priority}, {row.match}: {row.action}"
+            chain = f"chain {row.chain}, " if row.chain else ""
+            to = f" to {row.jump_chain}" if row.action == "jump" else ""
+            return f"{chain}priority {row.priority}, {row.match}: {row.action}{to}"
     return str(getattr(row, "name", "") or row.uuid)

@@ -20,8 +20,12 @@ INSTALLED = {
     "/usr/share/openvswitch/vswitch.ovsschema": vs.DATABASE,
 }
 NEWER_TABLES = {"Sample", "Sample_Collector", "Sampling_App"}
-NEWER_COLUMNS = {("ACL", "tier"), ("ACL", "sample_new"), ("ACL", "sample_est")}
-NEWER_WORDS = {("ACL", "action"): {"pass"}}
+NEWER_COLUMNS = {
+    *(("ACL", name) for name in ("tier", "sample_new", "sample_est")),
+    *(("NAT", name) for name in ("match", "priority")),
+    *(("Logical_Router_Policy", name) for name in ("chain", "jump_chain")),
+}
+NEWER_WORDS = {("ACL", "action"): {"pass"}, ("Logical_Router_Policy", "action"): {"jump"}}
 """What the northbound has of later OVN than 23.03. Servers without it are served all the same."""
 
 

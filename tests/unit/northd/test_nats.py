@@ -64,3 +64,23 @@ def test_a_set_of_peers_that_changes_runs_no_rule_of_nat() -> None:
     engine = compiled(northbound)
     ran = changed(northbound, engine, "set friends 1.2.3.4 1.2.3.5")
     assert [name for name, _ in ran if ".nat" in name] == []
+
+
+def test_a_rule_with_a_match_on_a_level_that_is_there_runs_no_other_rule() -> None:
+    northbound = cloud(0)
+    for number in range(20):
+        northbound.apply(f'nat r1 snat 172.16.2.{number} 10.2.{number}.0/24 "match=tcp.dst == {number}" priority=3')
+    engine = compiled(northbound)
+    before = len(engine.rows(FLOWS))
+    ran = changed(northbound, engine, 'nat r1 snat 172.16.3.1 10.3.0.0/24 "match=tcp.dst == 90" priority=3')
+    others = {row_uuid(f"nat snat 172.16.2.{number} 10.2.{number}.0/24") for number in range(20)}
+    assert not [name for name, key in ran if key in others]
+    northbound.apply("unnat r1 snat 172.16.3.1")
+    assert before == len(compiled(northbound).rows(FLOWS))
+
+
+def test_a_match_costs_a_rule_no_flow() -> None:
+    plain, matching = cloud(0), cloud(0)
+    plain.apply("nat r1 dnat_and_snat 172.16.2.1 10.0.2.1")
+    matching.apply('nat r1 dnat_and_snat 172.16.2.1 10.0.2.1 "match=tcp" priority=7')
+    assert len(compiled(plain).rows(FLOWS)) == len(compiled(matching).rows(FLOWS))
