@@ -35,9 +35,9 @@ UNKNOWN = re.compile(
 LEFT_OUT = {
     "connections that are translated, whose replies are turned back by what hosts remember": (
         *("gateway_force_snat", "gateway_router", "gateway_several", "gateway_zone", "lb_acl", "lb_distributed"),
-        *("lb_force_snat", "lb_force_snat_router_ip", "lb_hairpin", "lb_switch", "nat_errors", "nat_exempted"),
-        *("nat_floating6", "nat_match_distributed", "nat_match_router", "nat_other_network", "nat_snat"),
-        "route_ecmp_symmetric",
+        *("lb_flush", "lb_flush_router", "lb_force_snat", "lb_force_snat_router_ip", "lb_hairpin", "lb_lent"),
+        *("lb_switch", "nat_errors", "nat_exempted", "nat_floating6", "nat_match_distributed", "nat_match_router"),
+        *("nat_other_network", "nat_snat", "route_ecmp_symmetric"),
     ),
     "one of several, of which a trace takes the first": ("lb_backends", "route_ecmp", "route_policy"),
     "what hosts learn, and packets that wait for it": (

@@ -68,6 +68,7 @@ class Controller:
         from ovine.controller.rules import new_engine
         from ovine.controller.services.registry import timed
         from ovine.controller.southbound import Progress
+        from ovine.daemons.controller_connections import Connections
 
         self.context = context
         self.log = context.log
@@ -105,6 +106,7 @@ class Controller:
         self._asked_for_all = False
         """There are no conditions."""
         self._zones: dict[str, int] = {}
+        self._connections = Connections()
         self._reported: set[Failure] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.link: Any = None
@@ -434,13 +436,16 @@ class Controller:
 
     async def _write_flows(self) -> None:
         """Brings the switch up to date, and then says what is installed."""
+        from ovine.daemons.controller_connections import balanced
+
         await self._wake_flows.wait()
         self._wake_flows.clear()
         if self.link is None or not self._at_rest or not self._ever_settled or self.settings is None:
             return
         claims, nb_cfg = self._moment
+        now = balanced(self.engine)
         await self._flush_new_zones()
-        if self.link.ready and await self.link.apply():
+        if self.link.ready and await self.link.apply() and await self._connections.end(self.engine, now, self.link):
             self._installed(claims, nb_cfg)
 
     async def _flush_new_zones(self) -> None:

@@ -18,6 +18,7 @@ from ovine.controller.flows import Body, as_flow
 from ovine.controller.switch import Desired, Plan, SwitchState, bodies
 from ovine.openflow import (
     OVN_GENEVE_TLV,
+    CtFlush,
     CtFlushZone,
     EncodeError,
     FlowMod,
@@ -277,6 +278,19 @@ class SwitchLink:
                 await self._connection.send(*messages)
             except (OSError, ProtocolError) as error:
                 self._note_error(error)
+
+    async def forget(self, connections: Sequence[CtFlush]) -> bool:
+        """Has the switch forget connections; True when it has, False if the link is down."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return False
+        try:
+            await connection.send(*connections)
+            await connection.barrier()
+        except (OSError, ProtocolError) as error:
+            self._note_error(error)
+            return False
+        return True
 
     async def flush_zones(self, zones: list[int]) -> None:
         """Forgets the connections of zones that are given to somebody new."""

@@ -6,7 +6,8 @@ has variables (`^NAME`) in the place of addresses or ports, which each host fill
 Load balancers are on switches and routers, by themselves or by groups. So that a flow need not be there once for each
 of them, each load balancer has an *owner*: the group that is all that brings it anywhere, or else itself. The owner's
 datapaths are scopes of `ovine.northd.flows`: its switches, and its gateway routers. A distributed router has flows of
-its own, for they hold where its gateway port is.
+its own, for they hold where its gateway port is. With NB_Global options:install_ls_lb_from_router, routers *lend* their
+load balancers to the switches that they are attached to.
 
 An entry that cannot be read is reported, and the others work. Of several load balancers of one datapath with the same
 virtual address, port and protocol the first by name holds, and the others are reported.
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from ovine.northd.datapaths import member
 from ovine.northd.flows import MEMBERS, Place, Scope, place_of, quoted, scope
 from ovine.northd.inputs import nb_option
 from ovine.northd.nat_forced import forced_for_lb, forces_router_ip
-from ovine.northd.router_ports import GATEWAYS, ROUTER_PORTS
+from ovine.northd.router_ports import GATEWAYS, PORTS_OF_ROUTER, PORTS_ON_SWITCH, ROUTER_PORTS
 from ovine.northd.routers import ROUTERS
 
 BALANCED = scope("switches with load balancers")
@@ -239,15 +240,32 @@ def owner(q: Reader, balancer: Uuid) -> Uuid:
 
 @query
 def switches_of(q: Reader, owned_by: Uuid) -> frozenset[Uuid]:
-    """The switches of an owner."""
-    return frozenset(one for each in (owned_by, *q.find(GROUPS_WITH, owned_by)) for one in q.find(SWITCHES_WITH, each))
+    """The switches of an owner, and those that its routers lend it to."""
+    own = {one for each in (owned_by, *q.find(GROUPS_WITH, owned_by)) for one in q.find(SWITCHES_WITH, each)}
+    return frozenset(own).union(*(lent_to(q, router) for router in _routers_with(q, owned_by)) if lends(q) else ())
 
 
 @query
 def routers_of(q: Reader, owned_by: Uuid) -> frozenset[Uuid]:
     """The routers of an owner that can balance."""
-    found = {one for each in (owned_by, *q.find(GROUPS_WITH, owned_by)) for one in q.find(ROUTERS_WITH, each)}
-    return frozenset(one for one in found if can_balance(q, one))
+    return frozenset(one for one in _routers_with(q, owned_by) if can_balance(q, one))
+
+
+def _routers_with(q: Reader, owned_by: Uuid) -> set[Uuid]:
+    return {one for each in (owned_by, *q.find(GROUPS_WITH, owned_by)) for one in q.find(ROUTERS_WITH, each)}
+
+
+@query
+def lends(q: Reader) -> bool:
+    """NB_Global options:install_ls_lb_from_router."""
+    return nb_option(q, "install_ls_lb_from_router").lower() == "true"
+
+
+@query
+def lent_to(q: Reader, router: Uuid) -> frozenset[Uuid]:
+    """The switches that a router's load balancers are for as well: those that it is attached to, if routers lend."""
+    ports = (q.row(ROUTER_PORTS, key) for key in (q.find(PORTS_OF_ROUTER, router) if lends(q) else ()))
+    return frozenset(port.switch for port in ports if port.switch is not None and port.enabled)
 
 
 @query
@@ -267,9 +285,14 @@ def balancers_of(q: Reader, row: nb.LogicalSwitch | nb.LogicalRouter) -> Iterato
 
 @query
 def balances(q: Reader, switch: Uuid) -> bool:
-    """Whether a switch has virtual addresses."""
+    """Whether a switch has virtual addresses, of its own or lent."""
     row = q.get(nb.LogicalSwitch, switch)
-    return row is not None and any(q.find(VIPS_OF, one) for one in balancers_of(q, row))
+    if row is None:
+        return False
+    if any(q.find(VIPS_OF, one) for one in balancers_of(q, row)):
+        return True
+    ports = (q.row(ROUTER_PORTS, key) for key in (q.find(PORTS_ON_SWITCH, switch) if lends(q) else ()))
+    return any(balances_here(q, port.router) for port in ports if port.enabled)
 
 
 @query
@@ -315,6 +338,11 @@ def on_gateways(owned_by: Uuid, hiding: bool) -> Scope:
     return scope(f"gateway routers of load balancer {owned_by}{' that hide senders' if hiding else ''}")
 
 
+def on_all(owned_by: Uuid) -> Scope:
+    """An owner's switches and routers together."""
+    return scope(f"datapaths of load balancer {owned_by}")
+
+
 class Site(NamedTuple):
     """Routers that carry out a load balancer in the same way."""
 
@@ -330,6 +358,19 @@ class Site(NamedTuple):
 def switch_place(q: Reader, balancer: Uuid) -> Place | None:
     """Where the flows for a load balancer's switches go."""
     return place_of(q, on_switches(owner(q, balancer)))
+
+
+@query
+def told_place(q: Reader, balancer: Uuid) -> Place | None:
+    """The datapaths that hosts are told of: those where they tell hairpins, or end connections."""
+    return (place_of(q, on_all(owner(q, balancer))) if ends(q, balancer) else None) or switch_place(q, balancer)
+
+
+@query
+def ends(q: Reader, balancer: Uuid) -> bool:
+    """Whether connections end with their backends."""
+    row = q.get(nb.LoadBalancer, balancer)
+    return row is not None and _is_set(row, "ct_flush")
 
 
 @query
@@ -349,10 +390,14 @@ def sites(q: Reader, balancer: Uuid) -> tuple[Site, ...]:
     return tuple(found)
 
 
-def _members(q: Reader, owned_by: Uuid) -> Iterator[Emit]:
-    for switch in switches_of(q, owned_by):
+def _members(q: Reader, owned_by: Uuid, balancers: Iterable[Uuid]) -> Iterator[Emit]:
+    switches, routers = switches_of(q, owned_by), routers_of(q, owned_by)
+    for switch in switches:
         yield member(on_switches(owned_by), switch)
-    for router in routers_of(q, owned_by):
+    if routers and any(ends(q, one) for one in balancers):
+        for datapath in switches | routers:
+            yield member(on_all(owned_by), datapath)
+    for router in routers:
         if q.row(ROUTERS, router).chassis:
             yield member(on_gateways(owned_by, hides(q, router)), router)
 
@@ -361,14 +406,15 @@ def _members(q: Reader, owned_by: Uuid) -> Iterator[Emit]:
 def own_scopes(q: Reader, key: Uuid) -> Iterator[Emit]:
     """The datapaths of a load balancer that is its own owner."""
     if owner(q, key) == key and q.find(VIPS_OF, key):
-        yield from _members(q, key)
+        yield from _members(q, key, (key,))
 
 
 @rule(over=nb.LoadBalancerGroup, writes=(MEMBERS,))
 def group_scopes(q: Reader, key: Uuid) -> Iterator[Emit]:
     """The datapaths of a group that owns load balancers."""
-    if any(owner(q, one) == key for one in q.row(nb.LoadBalancerGroup, key).load_balancer):
-        yield from _members(q, key)
+    owned = [one for one in q.row(nb.LoadBalancerGroup, key).load_balancer if owner(q, one) == key]
+    if owned:
+        yield from _members(q, key, owned)
 
 
 @rule(over=SWITCHES_HAVING, writes=(MEMBERS,))
@@ -380,11 +426,16 @@ def balanced(q: Reader, switch: Uuid) -> Iterator[Emit]:
 
 @rule(over=ROUTERS_HAVING, writes=(MEMBERS,))
 def balancing(q: Reader, router: Uuid) -> Iterator[Emit]:
-    """The routers with virtual addresses; those where none could work are reported."""
+    """The routers with virtual addresses, and the switches that they lend them to; those of no use are reported."""
     if not balances_here(q, router):
         return
     row = q.row(ROUTERS, router)
+    lent = lent_to(q, router)
+    for switch in lent:
+        yield member(BALANCED, switch)
     if not row.chassis and gateway_port(q, router) is None:
+        if lent:
+            return
         count = len(q.find(GATEWAYS, router))
         many = f"has {count} gateway ports" if count else "is on no chassis, and has no gateway port"
         raise ValueError(f"router {row.name} {many}; its load balancers have no effect")

@@ -41,18 +41,6 @@ GAPS = (
         "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
     ),
     Gap(
-        "lb_from_router",
-        nb.NBGlobal,
-        lambda row: row.options.get("install_ls_lb_from_router", "").lower() == "true",
-        "install_ls_lb_from_router is not compiled; give the switches the load balancers of their routers",
-    ),
-    Gap(
-        "ct_flush",
-        nb.LoadBalancer,
-        lambda row: row.options.get("ct_flush", "").lower() == "true",
-        "ct_flush has no effect yet; connections of a backend that goes are not ended",
-    ),
-    Gap(
         "forwarding_group",
         _SWITCH,
         lambda row: row.forwarding_groups,

@@ -22,7 +22,7 @@ from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import StrMap, Uuid
 from ovine.northd.acl_shared import SOURCE as ACL_SOURCE
-from ovine.northd.balancers import BALANCED, VIPS, End, Vip, VipKey, holding, switch_place, tells_of_empty
+from ovine.northd.balancers import BALANCED, VIPS, End, Vip, VipKey, holding, switch_place, tells_of_empty, told_place
 from ovine.northd.copp import limit
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.flows import DP_GROUPS, FLOWS, Place, Scope, Shared, datapath_ref, flow, quoted
@@ -178,15 +178,15 @@ def _affinity(vip: Vip, place: Place, ends: tuple[End, ...]) -> Iterator[Emit]:
 # --- what hosts are told ----------------------------------------------------------------------------------------------
 
 LOAD_BALANCERS: Relation[Uuid, sb.LoadBalancer] = Relation("Load_Balancer")
-"""By the northbound row. Hosts tell hairpins by them; routers have none."""
+"""By the northbound row. Hosts tell hairpins by them, and end connections (`ct_flush`)."""
 
 BY_BALANCER = Index(VIPS, lambda vip: (vip.balancer,), "virtual addresses by row")
 
 
 @rule(over=BY_BALANCER, writes=(LOAD_BALANCERS,))
 def load_balancer(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """The southbound row of a load balancer that is on switches."""
-    row, place = q.get(nb.LoadBalancer, key), switch_place(q, key)
+    """The southbound row of a load balancer that is on switches, or whose connections hosts are to end."""
+    row, place = q.get(nb.LoadBalancer, key), told_place(q, key)
     vips = [vip for vip in (holding(q, one) for one in q.find(BY_BALANCER, key)) if vip is not None]
     if row is None or place is None or not vips:
         return

@@ -42,6 +42,7 @@ from ovine.openflow.actions import (
     Subfield,
 )
 from ovine.openflow.connection import Connection, RefusedError
+from ovine.openflow.conntrack import CtFlush, CtFlushZone, CtTuple
 from ovine.openflow.errors import EncodeError, ProtocolError
 from ovine.openflow.fields import ALIASES, FIELDS, PREREQUISITES, canonical
 from ovine.openflow.flow import (
@@ -97,7 +98,6 @@ from ovine.openflow.packet import PacketIn, PacketOut, Resume
 from ovine.openflow.session import Ready, Received, Refused, Session
 from ovine.openflow.switch import (
     OVN_GENEVE_TLV,
-    CtFlushZone,
     Error,
     FeaturesReply,
     Hello,
@@ -140,7 +140,9 @@ __all__ = [
     "Controller",
     "Ct",
     "CtClear",
+    "CtFlush",
     "CtFlushZone",
+    "CtTuple",
     "DecTtl",
     "DeleteField",
     "EchoReply",

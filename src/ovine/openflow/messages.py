@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ovine.openflow import flow, group, packet, switch
+from ovine.openflow import conntrack, flow, group, packet, switch
 from ovine.openflow.errors import EncodeError, ProtocolError
 from ovine.openflow.fields import NX_EXPERIMENTER
 
@@ -158,8 +158,9 @@ _ENCODERS: dict[type, tuple[int, Callable[[Any], bytes]]] = {
     switch.TlvTableRequest: (_EXPERIMENTER, _nicira(25, _nothing)),
     switch.TlvTableReply: (_EXPERIMENTER, _nicira(26, switch.encode_tlv_reply)),
     packet.Resume: (_EXPERIMENTER, _nicira(28, packet.encode_resume)),
-    switch.CtFlushZone: (_EXPERIMENTER, _nicira(29, lambda m: struct.pack("!6xH", m.zone))),
+    conntrack.CtFlushZone: (_EXPERIMENTER, _nicira(29, lambda m: struct.pack("!6xH", m.zone))),
     packet.PacketIn: (_EXPERIMENTER, _nicira(30, packet.encode_packet_in)),
+    conntrack.CtFlush: (_EXPERIMENTER, _nicira(32, conntrack.encode_flush)),
 }
 
 
@@ -282,8 +283,9 @@ _NICIRA_DECODERS: dict[int, Decoder] = {
     24: switch.decode_tlv_mod,
     25: lambda data, at, end: switch.TlvTableRequest(),
     26: switch.decode_tlv_reply,
-    29: lambda data, at, end: switch.CtFlushZone(*struct.unpack("!6xH", data[at:end])),
+    29: lambda data, at, end: conntrack.CtFlushZone(*struct.unpack("!6xH", data[at:end])),
     30: packet.decode_packet_in,
+    32: conntrack.decode_flush,
 }
 
 

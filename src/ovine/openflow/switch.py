@@ -238,12 +238,6 @@ class SetControllerId(msgspec.Struct, frozen=True):
     controller_id: int
 
 
-class CtFlushZone(msgspec.Struct, frozen=True):
-    """Forget all connections of a conntrack zone."""
-
-    zone: int
-
-
 class TlvMap(msgspec.Struct, frozen=True):
     """One Geneve option: class, type and length in bytes, and the tun_metadata field it fills."""
 

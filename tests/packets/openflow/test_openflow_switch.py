@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from typing import Any
 
 import dpkt
@@ -21,7 +22,9 @@ from ovine.openflow import (
     Connection,
     Controller,
     Ct,
+    CtFlush,
     CtFlushZone,
+    CtTuple,
     FeaturesRequest,
     Flow,
     FlowMod,
@@ -307,3 +310,33 @@ async def test_a_conntrack_zone_is_flushed(connection: Connection, switch: Any) 
     await connection.send(CtFlushZone(9))
     await connection.barrier()
     assert "zone=9" not in await asyncio.to_thread(switch.appctl, "dpctl/dump-conntrack")
+
+
+async def test_connections_of_a_tuple_are_flushed_and_others_stay(connection: Connection, switch: Any) -> None:
+    flows = [
+        FlowMod("add", Flow(0, 2, match(eth_type=0x800, in_port=1), (Ct(commit=True, zone=8),))),
+        FlowMod("add", Flow(0, 1, match(eth_type=0x800), (Ct(commit=True, zone=9),))),
+    ]
+    await connection.transact(flows)
+    for port in (1, 2):
+        await connection.send(PacketOut(port, (Resubmit(None, 0),), _FRAME))
+    await connection.barrier()
+
+    async def zones() -> set[str]:
+        said = await asyncio.to_thread(switch.appctl, "dpctl/dump-conntrack")
+        return {zone for zone in ("zone=8", "zone=9") if zone in said}
+
+    ip = dpkt.ethernet.Ethernet(_FRAME).data
+    source, target = IPv4Address(ip.src), IPv4Address(ip.dst)
+    assert await zones() == {"zone=8", "zone=9"}
+    await connection.send(
+        CtFlush(ip.p, CtTuple(dst=target + 1)), CtFlush(ip.p, CtTuple(dst=target), CtTuple(target + 1))
+    )
+    await connection.barrier()
+    assert await zones() == {"zone=8", "zone=9"}
+    await connection.send(CtFlush(ip.p, CtTuple(dst=target), CtTuple(target), zone=9))
+    await connection.barrier()
+    assert await zones() == {"zone=8"}
+    await connection.send(CtFlush(ip.p, CtTuple(source), CtTuple(dst=source)))
+    await connection.barrier()
+    assert await zones() == set()

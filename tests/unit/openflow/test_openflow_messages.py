@@ -2,6 +2,7 @@
 
 import re
 import struct
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -16,7 +17,9 @@ from ovine.openflow import (
     BarrierRequest,
     Bucket,
     BundleAdd,
+    CtFlush,
     CtFlushZone,
+    CtTuple,
     EchoReply,
     EchoRequest,
     EncodeError,
@@ -126,6 +129,18 @@ MESSAGES = [
     ),
     (TlvTableReply((OVN_GENEVE_TLV,), 256, 64), r"NXT_TLV_TABLE_REPLY:\n max option space=256 max fields=64"),
     (CtFlushZone(9), r"NXT_CT_FLUSH_ZONE: zone_id=9"),
+    (CtFlush(zone=9), r"NXT_CT_FLUSH: zone=9 'ct_ipv6_src=::,.*ct_nw_proto=0' 'ct_ipv6_src=::,"),
+    (
+        CtFlush(
+            17, CtTuple(dst=IPv4Address("10.0.0.9"), dport=80), CtTuple(IPv4Address("10.0.0.2"), None, 8080), 65535
+        ),
+        r"NXT_CT_FLUSH: zone=65535 'ct_nw_src=::,ct_nw_dst=10.0.0.9,ct_tp_src=0,ct_tp_dst=80,ct_nw_proto=17' "
+        r"'ct_nw_src=10.0.0.2,ct_nw_dst=::,ct_tp_src=8080,ct_tp_dst=0'",
+    ),
+    (
+        CtFlush(132, CtTuple(IPv6Address("fd00::1"), IPv6Address("fd00::9"), 1, 2)),
+        r"NXT_CT_FLUSH: zone=0 'ct_ipv6_src=fd00::1,ct_ipv6_dst=fd00::9,ct_tp_src=1,ct_tp_dst=2,ct_nw_proto=132' ",
+    ),
     (
         PacketIn(bytes(60), match(in_port=3, reg0=5, metadata=9), 8, 77, "action", b"user"),
         r"NXT_PACKET_IN2: table_id=8 cookie=0x4d total_len=60 reg0=0x5,metadata=0x9,in_port=3 \(via action\)",

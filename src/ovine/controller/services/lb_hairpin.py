@@ -28,7 +28,7 @@ from ovine.model import sb
 from ovine.model.base import Uuid
 from ovine.openflow import Ct, Entry, Learn, LearnLoad, LearnMatch, Nat, SetField
 
-_NUMBERS: Final = {"tcp": 6, "udp": 17, "sctp": 132}
+NUMBERS: Final = {"tcp": 6, "udp": 17, "sctp": 132}
 _NATTED: Entry = ("ct_mark", 2, 2)
 _HIT: Final = SetField(t.FLAGS, 1 << t.LOOKUP_LB_HAIRPIN, 1 << t.LOOKUP_LB_HAIRPIN)
 _PLAIN, _CHOSEN = 100, 200
@@ -61,10 +61,10 @@ def parse_end(text: str) -> End:
 def hairpins(q: Reader, uuid: Uuid) -> Iterator[Emit]:
     """The flows of one load balancer that a local datapath has; ValueError if an address of it is none."""
     row = q.row(sb.LoadBalancer, uuid)
-    local = _local(q, row)
+    local = tuple(local_datapaths(q, row).values())
     if not local:
         return
-    for vip_text, backends in sorted(_filled(q, row).items()):
+    for vip_text, backends in sorted(filled(q, row).items()):
         vip = parse_end(vip_text)
         protocol = (row.protocol or "tcp") if vip.port is not None else None
         source = _source(row, vip)
@@ -75,7 +75,7 @@ def hairpins(q: Reader, uuid: Uuid) -> Iterator[Emit]:
                 yield from _hairpins(row, vip, parse_end(backend), protocol, source, local)
 
 
-def _filled(q: Reader, row: sb.LoadBalancer) -> dict[str, str]:
+def filled(q: Reader, row: sb.LoadBalancer) -> dict[str, str]:
     """Its addresses with this chassis's values in place of variables; those that lack a value are left out."""
     filled = {}
     for vip, backends in row.vips.items():
@@ -95,11 +95,11 @@ def expanded(q: Reader, text: str) -> str | None:
         return None
 
 
-def _local(q: Reader, row: sb.LoadBalancer) -> tuple[int, ...]:
-    """The keys of the load balancer's datapaths that are local."""
+def local_datapaths(q: Reader, row: sb.LoadBalancer) -> dict[Uuid, int]:
+    """The load balancer's datapaths that are local, with their keys."""
     group = q.get(sb.LogicalDPGroup, row.datapath_group) if row.datapath_group is not None else None
-    everywhere = dict.fromkeys((*row.datapaths, *(group.datapaths if group is not None else ())))
-    return tuple(key for datapath in everywhere if (key := q.get(LOCAL_DATAPATHS, datapath)) is not None)
+    everywhere = (*row.datapaths, *(group.datapaths if group is not None else ()))
+    return {datapath: key for datapath in everywhere if (key := q.get(LOCAL_DATAPATHS, datapath)) is not None}
 
 
 def _source(row: sb.LoadBalancer, vip: End) -> Address | None:
@@ -119,7 +119,7 @@ def _family(end: End) -> tuple[str, int, Entry]:
 
 def _original(row: sb.LoadBalancer, vip: End, protocol: str | None) -> tuple[Entry, ...]:
     """Where the packet was going at first."""
-    number = _NUMBERS[protocol] if protocol is not None else None
+    number = NUMBERS[protocol] if protocol is not None else None
     if row.options.get("hairpin_orig_tuple") == "true":
         place: tuple[Entry, ...] = (("reg1" if vip.ip.version == 4 else "xxreg1", int(vip.ip), None),)
         if number is None or vip.port is None:
@@ -185,7 +185,7 @@ def _learn(vip: End, backend: End, protocol: str | None, source: Address) -> Lea
         LearnMatch((f"{family}_dst", 0, bits), int(source)),
     ]
     if protocol is not None and backend.port is not None:
-        answers.append(LearnMatch(("nw_proto", 0, 8), _NUMBERS[protocol]))
+        answers.append(LearnMatch(("nw_proto", 0, 8), NUMBERS[protocol]))
         answers.append(LearnMatch((f"{protocol}_src", 0, 16), (f"{protocol}_dst", 0, 16)))
     answers.append(LearnLoad((t.FLAGS, t.LOOKUP_LB_HAIRPIN, 1), 1))
     # What is learned goes with the last flow that learns under its cookie.
@@ -193,15 +193,4 @@ def _learn(vip: End, backend: End, protocol: str | None, source: Address) -> Lea
     return Learn(t.LB_HAIRPIN_REPLY, tuple(answers), cookie=int.from_bytes(digest), delete_learned=True)
 
 
-@rule(over=sb.LoadBalancer, writes=())
-def flushed(q: Reader, uuid: Uuid) -> Iterator[Emit]:
-    """Reports what is asked for besides, and is not done."""
-    row = q.row(sb.LoadBalancer, uuid)
-    if row.options.get("ct_flush", "").lower() == "true" and _local(q, row):
-        raise ValueError(
-            f"load balancer {row.name}: ct_flush is not carried out; connections to backends that are taken away go on"
-        )
-    yield from ()  # what makes it a generator
-
-
-RULES: Final = (hairpins, flushed)
+RULES: Final = (hairpins,)
