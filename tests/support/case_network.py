@@ -8,6 +8,7 @@
     peer r q MAC NETWORK… to MAC NETWORK…                               the router ports r-q and q-r
     static r-sw IP MAC [override]                                       the MAC of a machine that the router knows
     dhcp4 ROW CIDR OPTION=VALUE …                                       dhcp6 alike
+    relay r-sw SERVER                                                   the DHCP requests of sw go to a server by r-sw
     serve PORT ROW                                                      DHCPv4 options of a port that is there
     acl sw from-lport 1000 MATCH ACTION [tier=N]                        an ACL with what ovn-nbctl does not know
     nat r TYPE EXTERNAL LOGICAL [match=MATCH] [priority=N] [OPTION …]   a NAT rule, alike; the options are `_NAT`'s
@@ -75,6 +76,8 @@ class Network:
     """DHCP_Options rows by the name that the case gives them."""
     balancers: dict[str, str] = field(default_factory=dict)
     """Load_Balancer rows by name, and rows of groups by "@" and name."""
+    relays: set[str] = field(default_factory=set)
+    """The names of DHCP_Relay rows."""
     routed: bool = False
     undo: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -100,6 +103,8 @@ class Network:
         for command in reversed(self.undo):
             with contextlib.suppress(Exception):
                 self.nbctl(*command)
+        for name in self.relays:
+            self._transact({"op": "delete", "table": "DHCP_Relay", "where": [["name", "==", name]]})
         if self.routed:
             self.nbctl(*" -- ".join(f"--all destroy {table}" for table in KEPT_TABLES).split())
 
@@ -186,9 +191,22 @@ class Network:
                 row[{"chain": "chain", "to": "jump_chain"}[name]] = text
         self._insert("Logical_Router_Policy", row, "Logical_Router", router, "policies")
 
+    def do_relay(self, port: str, server: str) -> None:
+        """A row for the port, in place of the one of an earlier line."""
+        router, _, switch = port.partition("-")
+        row = {"name": port, "servers": self.filled(server)}
+        chosen = {"dhcp_relay": ["named-uuid", "relay"]}
+        self._transact(
+            {"op": "delete", "table": "DHCP_Relay", "where": [["name", "==", port]]},
+            {"op": "insert", "table": "DHCP_Relay", "uuid-name": "relay", "row": row},
+            {"op": "update", "table": "Logical_Router_Port", "where": [["name", "==", port]], "row": chosen},
+        )
+        self.relays.add(port)
+        self.nbctl("set", "Logical_Switch", switch, f"other_config:dhcp_relay_port={switch}-{router}")
+
     def _insert(self, table: str, row: dict[str, Any], owner_table: str, owner: str, column: str) -> None:
         """Inserts a row with any columns of the server's schema, and gives it to the row called `owner`."""
-        operations = [
+        self._transact(
             {"op": "insert", "table": table, "uuid-name": "new", "row": row},
             {
                 "op": "mutate",
@@ -196,10 +214,13 @@ class Network:
                 "where": [["name", "==", owner]],
                 "mutations": [[column, "insert", ["named-uuid", "new"]]],
             },
-        ]
+        )
+
+    def _transact(self, *operations: dict[str, object]) -> None:
+        """For what ovn-nbctl does not know. The last operation is to change one row."""
         command = ["ovsdb-client", "transact", self.remote, json.dumps(["OVN_Northbound", *operations])]
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
-        assert '"error"' not in said and '"count":1' in said, said
+        assert '"error"' not in said and said.rstrip().endswith('{"count":1}]'), said
 
     def do_group(self, name: str, *ports: str) -> None:
         self.nbctl("pg-add", name, *ports)

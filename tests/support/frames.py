@@ -285,12 +285,16 @@ def _checked(number: int, src: bytes, dst: bytes, body: bytes, offset: int) -> b
 
 
 def _dhcp4(words: list[str]) -> bytes:
-    """`dhcp TYPE [MAC] [ciaddr IP] [ask IP] [server IP]`."""
+    """`dhcp TYPE [MAC] [broadcast] [ciaddr IP] [yiaddr IP] [giaddr IP] [hops N] [ask IP] [server IP]`."""
     kind = next(n for n, name in MESSAGES4.items() if name == words[0])
-    mac = mac_bytes(words[1]) if len(words) > 1 and ":" in words[1] else b"\2\0\0\0\0\1"
-    given = dict(zip(words[2::2], words[3::2], strict=False))
-    fixed = struct.pack("!BBBBIHH", 1, 1, 6, 0, XID, 0, 0) + ip_bytes(given.get("ciaddr", "0.0.0.0")) + bytes(12)
-    options = bytes([53, 1, kind]) + b"\x37\x06\x01\x03\x06\x0f\x1a\x79"
+    rest = words[1:]
+    mac = mac_bytes(rest.pop(0)) if rest and ":" in rest[0] else b"\2\0\0\0\0\1"
+    flags = 0x8000 if rest[:1] == ["broadcast"] and rest.pop(0) else 0
+    given = dict(zip(rest[::2], rest[1::2], strict=True))
+    operation = 2 if words[0] in ("offer", "ack", "nak") else 1
+    fixed = struct.pack("!BBBBIHH", operation, 1, 6, int(given.get("hops", 0)), XID, 0, flags)
+    fixed += b"".join(ip_bytes(given.get(name, "0.0.0.0")) for name in ("ciaddr", "yiaddr", "siaddr", "giaddr"))
+    options = bytes([53, 1, kind]) + (b"\x37\x06\x01\x03\x06\x0f\x1a\x79" if operation == 1 else b"")
     if "ask" in given:
         options += b"\x32\x04" + ip_bytes(given["ask"])
     if "server" in given:

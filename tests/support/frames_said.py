@@ -108,10 +108,12 @@ def _say_dhcp4(raw: bytes) -> str:
         options[rest[0]] = rest[2 : 2 + rest[1]]
         rest = rest[2 + rest[1] :]
     kind = MESSAGES4.get(options.get(53, b"\0")[0], "?")
+    relayed = f" giaddr {ip_text(raw[24:28])}" if any(raw[24:28]) else ""
+    relayed += f" hops {raw[3]}" if raw[3] else ""
     if raw[0] == 1:
-        return f"dhcp {kind}"
+        return f"dhcp {kind}{relayed}"
     shown = " ".join(f"{code}={_say_option4(code, value)}" for code, value in sorted(options.items()) if code != 53)
-    return f"dhcp {kind} yiaddr {ip_text(raw[16:20])} {shown}".rstrip()
+    return f"dhcp {kind} yiaddr {ip_text(raw[16:20])}{relayed} {shown}".rstrip()
 
 
 def _say_option4(code: int, value: bytes) -> str:

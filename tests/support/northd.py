@@ -3,6 +3,7 @@
     switch s1 vlan-passthru=true
     port s1 p1 addresses="0a:00:00:00:00:01 10.0.0.1" security="0a:00:00:00:00:01" dhcpv4=d1 options:hostname=x
     dhcp d1 cidr=10.0.0.0/24 server_id=10.0.0.1 …
+    relay d 172.16.0.5                 the server of a DHCP relay, for rport … relay=d
     group pg p1 p2
     set as 10.0.0.1 10.0.0.2
     acl s1 a1 to-lport 1001 "ip4 && outport == @pg" allow-related label=7 log=true options:log-related=true
@@ -137,6 +138,9 @@ class Northbound:
 
     def _dhcp(self, name: str, cidr: str, *settings: str) -> None:
         self.put(nb.DHCPOptions(uuid=row_uuid(name), cidr=cidr.removeprefix("cidr="), options=_map(settings)))
+
+    def _relay(self, name: str, *servers: str) -> None:
+        self.put(nb.DHCPRelay(uuid=row_uuid(f"relay {name}"), name=name, servers=", ".join(servers) or None))
 
     def _group(self, name: str, *ports: str) -> None:
         members = tuple(sorted(row_uuid(f"port {p}") for p in ports))
@@ -308,6 +312,8 @@ class Northbound:
                 columns["ha_chassis_group"] = row_uuid(f"hagroup {value}")
             elif word == "enabled":
                 columns["enabled"] = value == "true"
+            elif word == "relay":
+                columns["dhcp_relay"] = row_uuid(f"relay {value}")
             else:
                 columns[word] = value
         columns |= {"options": StrMap(maps["options"]), "ipv6_ra_configs": StrMap(maps["ra"])}

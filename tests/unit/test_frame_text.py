@@ -23,6 +23,7 @@ TEXTS = [
     f"{MACS} ip 10.0.0.1>10.0.0.2 ttl 63 dscp 46 udp 7000>7001",
     f"{MACS} ip6 fd00::1>fd00::2 dscp 10 udp 7000>7001",
     f"{MACS} ip 10.0.0.1>10.0.0.2 udp 7000>53 dns aaaa vm1.test edns",
+    f"{MACS} ip 10.0.0.1>10.0.0.2 udp 67>67 dhcp discover giaddr 10.0.0.1 hops 1",
     f"{MACS} ip 10.0.0.1>224.0.0.1 ttl 1 igmp query",
     f"{MACS} ip 10.0.0.1>239.1.1.1 ttl 1 igmp2 report 239.1.1.1",
     f"{MACS} ip 10.0.0.1>224.0.0.22 ttl 1 igmp3 join 239.1.1.1 239.1.1.2",

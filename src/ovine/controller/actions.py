@@ -360,6 +360,8 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.PutDhcpOpts: _service(Opcode.PUT_DHCP_OPTS),
     act.PutDhcpv6Opts: _service(Opcode.PUT_DHCPV6_OPTS),
     act.PutNdRaOpts: _service(Opcode.PUT_ND_RA_OPTS),
+    act.DhcpRelayReqChk: _service(Opcode.DHCP_RELAY_REQ_CHK),
+    act.DhcpRelayRespChk: _service(Opcode.DHCP_RELAY_RESP_CHK),
     act.DnsLookup: _service(Opcode.DNS_LOOKUP),
     act.HandleDhcpv6Reply: _for_nobody,
     act.HandleSvcCheck: _svc_check,

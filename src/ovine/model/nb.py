@@ -243,6 +243,7 @@ class LogicalRouterPort(Row, frozen=True, kw_only=True):
     enabled: bool | None = None
     ipv6_ra_configs: StrMap = EMPTY
     ipv6_prefix: tuple[str, ...] = ()
+    dhcp_relay: Annotated[Uuid | None, Weak("DHCP_Relay")] = None
     external_ids: StrMap = EMPTY
 
 
@@ -291,6 +292,16 @@ class NAT(Row, frozen=True, kw_only=True):
 @table("DHCP_Options")
 class DHCPOptions(Row, frozen=True, kw_only=True):
     cidr: str = ""
+    options: StrMap = EMPTY
+    external_ids: StrMap = EMPTY
+
+
+@table("DHCP_Relay")
+class DHCPRelay(Row, frozen=True, kw_only=True):
+    """Where routers send the DHCP requests of a network that has no server (OVN 24.09)."""
+
+    name: str = ""
+    servers: str | None = None
     options: StrMap = EMPTY
     external_ids: StrMap = EMPTY
 

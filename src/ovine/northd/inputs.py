@@ -40,6 +40,7 @@ NB_INPUTS: tuple[type[Row], ...] = (
     nb.Meter,
     nb.MeterBand,
     nb.DHCPOptions,
+    nb.DHCPRelay,
     nb.DNS,
 )
 

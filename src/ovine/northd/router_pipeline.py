@@ -27,9 +27,13 @@ INGRESS = declare(
     (
         "lr_in_input",
         "What is for the router itself: answers ARP, neighbour solicitations and echo requests, refuses the rest. "
-        "Drops impossible sources; sends errors for expired and for too large packets.",
+        "Drops impossible sources; sends errors for expired and for too large packets. Has DHCP requests checked that "
+        "are to be relayed.",
     ),
-    ("lr_in_unsnat", "Gives replies to translated sources their destination back."),
+    (
+        "lr_in_unsnat",
+        "Gives replies to translated sources their destination back. Addresses relayed DHCP requests to their server.",
+    ),
     (
         "lr_in_track",
         "Sends packets through connection tracking where symmetric replies or load balancers need that. Asks which "
@@ -54,12 +58,12 @@ INGRESS = declare(
     ("lr_in_policy", "The routing policies: drop, or another next hop. Where that has several, one is drawn."),
     (
         "lr_in_outport",
-        "Carries that draw out, and notes on which switch the next hop is.",
+        "Carries that draw out, and notes on which switch the next hop is. Has relayed DHCP replies checked.",
     ),
     (
         "lr_in_resolve",
         "Finds the Ethernet address of the next hop: a known one, or what MAC_Binding says. Known receivers are left "
-        "to their switch to find.",
+        "to their switch to find. Sends relayed DHCP replies to their clients.",
     ),
     ("lr_in_mtu", "Looks whether the packet is larger than the gateway_mtu of the output port."),
     ("lr_in_too_big", "Tells the sender of such a packet."),
@@ -112,11 +116,14 @@ POLICY_DRAW = Register(
 SEGMENT = Register("segment", "reg9[8..31]", OUTPORT, RESOLVE, "tunnel key of the switch that the next hop is on")
 TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger than the gateway_mtu of its output")
 
+RELAYED = Register("relayed", "reg3[0]", INPUT, UNSNAT, "the packet is a DHCP request that is ready for its server")
+ACCEPTED = Register("accepted", "reg3[1]", OUTPORT, RESOLVE, "the packet is a DHCP reply that is ready for its client")
+
 _COMMON = (
     *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE, DIRECT),
     *(AFFINE, SESSION, SESSION_PORT, VIP4, VIP_PORT),
     *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE),
 )
-FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4), (*_COMMON, NEXT_HOP6, OWN6))
+FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4, RELAYED, ACCEPTED), (*_COMMON, NEXT_HOP6, OWN6))
 """The registers of an IPv4 and of an IPv6 packet; those of one must not overlap."""
-REGISTERS = (*_COMMON, NEXT_HOP4, OWN4, NEXT_HOP6, OWN6)
+REGISTERS = (*_COMMON, NEXT_HOP4, OWN4, NEXT_HOP6, OWN6, RELAYED, ACCEPTED)

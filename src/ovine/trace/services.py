@@ -34,8 +34,16 @@ def router_advertisement(machine: Machine, place: Place, state: State, action: a
     return machine.assign(place, state, action, values, "the solicitation becomes an advertisement")
 
 
-def relay(machine: Machine, place: Place, state: State, action: act.DhcpRelayReqChk) -> Done:
-    return machine.assign(place, state, action, {action.dst: 1}, "taken as a message that can be relayed")
+def relayed_request(machine: Machine, place: Place, state: State, action: act.DhcpRelayReqChk) -> Done:
+    note = f"taken as a request that can be relayed; giaddr becomes {action.relay}"
+    return machine.assign(place, state, action, {action.dst: 1}, note)
+
+
+def relayed_reply(machine: Machine, place: Place, state: State, action: act.DhcpRelayRespChk) -> Done:
+    """Who the client is, is in the reply; one that cannot hear its own address yet gets it with all others."""
+    values = {action.dst: 1, whole("eth.dst"): (1 << 48) - 1, whole("ip4.dst"): (1 << 32) - 1}
+    note = "taken as a reply to a client that asked for a broadcast; else its own addresses are written here"
+    return machine.assign(place, state, action, values, note)
 
 
 def dns(machine: Machine, place: Place, state: State, action: act.DnsLookup) -> Done:
@@ -65,8 +73,8 @@ HANDLERS: Final[Mapping[type, Handler]] = {
     act.PutDhcpOpts: dhcp4,
     act.PutDhcpv6Opts: dhcp6,
     act.PutNdRaOpts: router_advertisement,
-    act.DhcpRelayReqChk: relay,
-    act.DhcpRelayRespChk: relay,
+    act.DhcpRelayReqChk: relayed_request,
+    act.DhcpRelayRespChk: relayed_reply,
     act.DnsLookup: dns,
     act.HandleDhcpv6Reply: to_controller,
     act.HandleSvcCheck: to_controller,

@@ -19,11 +19,12 @@ INSTALLED = {
     "/usr/share/ovn/ovn-sb.ovsschema": sb.DATABASE,
     "/usr/share/openvswitch/vswitch.ovsschema": vs.DATABASE,
 }
-NEWER_TABLES = {"Sample", "Sample_Collector", "Sampling_App"}
+NEWER_TABLES = {"DHCP_Relay", "Sample", "Sample_Collector", "Sampling_App"}
 NEWER_COLUMNS = {
     *(("ACL", name) for name in ("tier", "sample_new", "sample_est")),
     *(("NAT", name) for name in ("match", "priority")),
     *(("Logical_Router_Policy", name) for name in ("chain", "jump_chain")),
+    ("Logical_Router_Port", "dhcp_relay"),
 }
 NEWER_WORDS = {("ACL", "action"): {"pass"}, ("Logical_Router_Policy", "action"): {"jump"}}
 """What the northbound has of later OVN than 23.03. Servers without it are served all the same."""

@@ -25,7 +25,9 @@ from ovine.openflow import Message, PacketIn
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 
-_COOKIE: Final = b"\x63\x82\x53\x63"
+COOKIE: Final = b"\x63\x82\x53\x63"
+FIXED: Final = 240
+"""Bytes of a message before its options, with the cookie."""
 _MINIMUM: Final = 300
 """Bytes of a BOOTP message: some clients drop shorter ones (RFC 1542 §2.1)."""
 _BROADCAST_FLAG: Final = 0x8000
@@ -110,19 +112,25 @@ class Request(NamedTuple):
 
 def parse_request(data: bytes) -> Request:
     """A BOOTP message with DHCP options from a client; Malformed if it is none."""
-    if len(data) < 240 or data[0] != 1 or data[1:3] != b"\x01\x06" or data[236:240] != _COOKIE:
+    if len(data) < FIXED or data[0] != 1 or data[1:3] != b"\x01\x06" or data[236:240] != COOKIE:
         raise Malformed("not a DHCP request")
-    options = _options(data[240:])
-    overload = options.get(_OVERLOAD, b"\0")
-    if overload[-1:] and overload[-1] & 1:
-        options = _options(data[108:236], options)
-    if overload[-1:] and overload[-1] & 2:
-        options = _options(data[44:108], options)
+    options = options_of(data)
     kind = options.get(_TYPE, b"")
     if len(kind) != 1:
         raise Malformed("a DHCP request without a message type")
     flags = int.from_bytes(data[10:12])
     return Request(kind[0], data[4:8], flags, data[12:16], data[24:28], data[28:44], options)
+
+
+def options_of(message: bytes) -> dict[int, bytes]:
+    """The options of a message by code, also those in fields that had room (option 52); Malformed if one is cut off."""
+    options = _options(message[FIXED:])
+    overload = options.get(_OVERLOAD, b"\0")
+    if overload[-1:] and overload[-1] & 1:
+        options = _options(message[108:236], options)
+    if overload[-1:] and overload[-1] & 2:
+        options = _options(message[44:108], options)
+    return options
 
 
 def _options(data: bytes, before: Options | None = None) -> dict[int, bytes]:
@@ -167,7 +175,7 @@ def reply_to(request: Request, lease: Lease) -> tuple[bytes, bytes] | None:
     siaddr = lease.options.get(_NEXT_SERVER, _NOBODY)[:4] if kind != NAK else _NOBODY
     fixed = struct.pack("!BBBB4sHH", 2, 1, 6, 0, request.xid, 0, request.flags) + kept + yours + siaddr + request.giaddr
     options = [(_TYPE, bytes((kind,))), *_chosen(request, lease, kind)]
-    message = fixed + request.chaddr + bytes(192) + _COOKIE + b"".join(_option(*item) for item in options) + b"\xff"
+    message = fixed + request.chaddr + bytes(192) + COOKIE + b"".join(_option(*item) for item in options) + b"\xff"
     return _destination(request, kind, yours), message.ljust(_MINIMUM, b"\0")
 
 

@@ -159,6 +159,16 @@ def make_ipv4(src: bytes, dst: bytes, protocol: int, payload: bytes, ttl: int = 
     return header[:10] + checksum(header).to_bytes(2) + header[12:] + payload
 
 
+def readdressed(packet: IPv4, dst: bytes, payload: bytes) -> bytes:
+    """A packet with another destination and payload; the rest of its header, options too, is as it was."""
+    old = packet.header
+    total = len(old) + len(payload)
+    if total > 0xFFFF:
+        raise ValueError(f"an IPv4 packet of {total} bytes cannot be")
+    header = old[:2] + total.to_bytes(2) + old[4:10] + bytes(2) + old[12:16] + dst + old[20:]
+    return header[:10] + checksum(header).to_bytes(2) + header[12:] + payload
+
+
 def make_ipv6(src: bytes, dst: bytes, protocol: int, payload: bytes, hop_limit: int = 64) -> bytes:
     """An IPv6 packet without extension headers; ValueError if it is too long."""
     if len(payload) > 0xFFFF:

@@ -16,6 +16,7 @@ from ovine.controller.services import (
     bfd,
     dhcp4,
     dhcp6,
+    dhcp_relay,
     dns,
     events,
     fdb,
@@ -39,6 +40,7 @@ from ovine.engine import Relation, Rule
 SERVICES: tuple[Service, ...] = (
     dhcp4.SERVICE,
     dhcp6.SERVICE,
+    *dhcp_relay.SERVICES,
     dns.SERVICE,
     fdb.SERVICE,
     *mac_binding.SERVICES,

@@ -38,6 +38,8 @@ class Opcode(IntEnum):
     HANDLE_BFD_MSG = 26
     IGMP = 27
     TRIGGER_EVENT = 28
+    DHCP_RELAY_REQ_CHK = 29
+    DHCP_RELAY_RESP_CHK = 30
     PUT_ARP = 40
     PUT_ND = 41
     PUT_FDB = 42
