@@ -44,6 +44,7 @@ LEFT_OUT = {
         *("lb_neighbours", "neighbour_ageing", "neighbour_dynamic", "neighbour_heard", "neighbour_unknown"),
         *("route_output_port", "router_echo"),
     ),
+    "what is in a DHCP message": ("dhcp_relay", "dhcp_relay_gateway", "dhcp_relay_localnet"),
     "the length of packets": ("router_mtu", "router_mtu_bypass"),
     "what hosts say by themselves": ("nat_announced", "nat_announced_addresses", "port_announced", "ra_periodic"),
     "what is on one host only": ("lb_template", "port_external", "port_virtual"),

@@ -48,7 +48,7 @@ def _say_ip(raw: bytes) -> str:
     words = f"ip {ip_text(raw[12:16])}>{ip_text(raw[16:20])}"
     if fragment & 0x1FFF:
         return f"{words} last proto {raw[9]}"
-    if raw[9] == 17 and set(struct.unpack("!HH", body[:4])) & {67, 68}:
+    if raw[9] == 17 and set(struct.unpack("!HH", body[:4])) & {67, 68} and len(body) > 8 + 240:
         return f"{words} udp {_say_ports(body)} {_say_dhcp4(body[8:])}"
     error = raw[9] == 1 and body[0] not in (0, 8)
     words += _say_header(raw[8], 0 if error else total, raw[1] >> 2) + (" first" if fragment & 0x2000 else "")

@@ -150,7 +150,8 @@ def relay(q: Reader, key: Uuid) -> Iterator[Emit]:
     # A client that has an address, and nearly not any more, asks from that (RFC 2131 §4.4.5).
     clients = one_of(("0.0.0.0", *made.networks))
     inport = f"inport == {quoted(made.name)}"
-    match = f"{inport} && ip4.src == {clients} && {_REQUEST} && !ip.is_frag"
+    # Its switch has sent it here. What is flooded there is not for the router.
+    match = f"{inport} && eth.dst == {made.mac} && ip4.src == {clients} && {_REQUEST} && !ip.is_frag"
     actions = f"{RELAYED.field} = dhcp_relay_req_chk{checked}"
     yield flow(made.router, INPUT, 110, match, actions, source=SOURCE, hint=key, meter=meter)
     actions = f"ip4.src = {made.address}; ip4.dst = {made.server}; udp.src = 67; next;"
