@@ -31,6 +31,8 @@ A, B = "02:00:00:00:00:01", "02:00:00:00:00:02"
 IP4, IP6 = f"{A}>{B} ip 10.0.0.1>10.0.0.2", f"{A}>{B} ip6 fd00::1>fd00::2"
 MOST_CHANGES = 12
 CLIENT = f"{A}>ff:ff:ff:ff:ff:ff ip 0.0.0.0>255.255.255.255 udp 68>67 dhcp"
+SERVER = f"{B}>{A} ip 172.16.0.5>10.0.0.254 udp 67>67 dhcp"
+RELAYED = "yiaddr 10.0.0.1 giaddr 10.0.0.254 server 172.16.0.5"
 CLIENT6 = f"{A}>33:33:00:01:00:02 ip6 fe80::ff:fe00:1>ff02::1:2 udp 546>547 dhcp6"
 
 
@@ -50,6 +52,16 @@ SERVICES = (
         "reg0[3] = put_dhcp_opts(offerip = 10.0.0.1, netmask = 255.255.255.0, server_id = 10.0.0.254, "
         "lease_time = 3600, router = 10.0.0.254); next;",
         (f"{CLIENT} discover", f"{CLIENT} request ask 10.0.0.1 server 10.0.0.254", f"{CLIENT} release"),
+    ),
+    Service(
+        "requests to a DHCP relay",
+        "reg3[0] = dhcp_relay_req_chk(10.0.0.254, 172.16.0.5); next;",
+        (f"{CLIENT} discover", f"{CLIENT} request ask 10.0.0.1 server 172.16.0.5", f"{CLIENT} release"),
+    ),
+    Service(
+        "replies to a DHCP relay",
+        "reg3[1] = dhcp_relay_resp_chk(10.0.0.254, 172.16.0.5); next;",
+        tuple(f"{SERVER} {kind} {A} {RELAYED}" for kind in ("offer", "ack", "nak")),
     ),
     Service(
         "DHCPv6",
@@ -83,6 +95,17 @@ SERVICES = (
         "igmp",
     ),
     Service("packets that wait for a neighbour", "arp { output; };", (f"{IP4} udp 1>2", f"{IP4} icmp echo")),
+    Service(
+        "answers to health checks",
+        "handle_svc_check(inport);",
+        (
+            f"{IP4} tcp 80>40000 SA",
+            f"{IP6} tcp 80>40000 RA",
+            f"{IP4} icmp 3/3 about udp 40000>53",
+            f"{IP6} icmp6 1/4 about udp 40000>53",
+        ),
+        "tcp || icmp4 || icmp6",
+    ),
     Service("refusals", "reject { output; };", (f"{IP4} tcp 1>2 S", f"{IP6} udp 1>2", f"{IP4} udp 1>2")),
 )
 

@@ -30,7 +30,7 @@ AREAS = {
     "Access control": ("acl", "port_security"),
     "Switching": ("l2", "arp", "nd", "port", "localnet", "localport", "virtual", "external", "trunk", "vlan"),
     "Multicast": ("igmp", "mld", "mcast", "relay"),
-    "Services": ("copp", "dhcp4", "dhcp6", "dns", "ipam", "qos", "metadata", "lb"),
+    "Services": ("copp", "dhcp4", "dhcp6", "dhcp_relay", "dns", "ipam", "qos", "metadata", "lb"),
     "Other": ("",),
 }
 """Where features are told, by how their cases' names begin: the longest beginning counts."""
