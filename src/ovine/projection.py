@@ -10,6 +10,7 @@ Invariants:
 - A row that is there keeps its uuid; a row with the same natural key made by another program is taken over.
 - Rows whose natural key is None belong to others and are never touched; nor are columns that a Target does not name.
 - Foreign changes of owned columns are put back, and said so in `put_back`.
+- A large set is compared by what has changed on either side (`ovine.comparison`), and written by what differs.
 - A key stays dirty until it is seen to be equal, whatever was sent. Only one transaction may be under way at a time,
   its own changes must have reached the replica before `plan` is called again, and if it fails `lost` is to be called.
 
@@ -20,13 +21,15 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from ovine.comparison import Comparison
 from ovine.engine import Engine, Relation
 from ovine.model.base import Column, Map, Row, Uuid
+from ovine.model.members import Members
 from ovine.ovsdb import Change, Replica, Transaction
 
 R = TypeVar("R", bound=Row)
@@ -106,6 +109,10 @@ class Actual:
         """Keys of the last plan."""
         self.real: dict[str, Uuid] = {}
         """Uuids of rows that were referred to and are there, by reference; kept in step with `uuid_of`."""
+        self.compared: dict[Hashable, dict[str, Comparison]] = {}
+        """Of rows with large sets, by key and attribute."""
+        self.moved = 0
+        """How often a row that is still wanted has lost its uuid: references to it may mean another one now."""
 
     def identify(self, uuid: Uuid, key: Hashable | None) -> None:
         """Records that the row `uuid` now has this natural key."""
@@ -200,7 +207,10 @@ class Projection:
         touched, actual.touched = actual.touched, {}
         for uuid in touched:
             row = self._replica.get(actual.target.table, uuid)
-            actual.identify(uuid, actual.target.key(row, self.name) if row is not None else None)
+            old, new = actual.key_of.get(uuid), actual.target.key(row, self.name) if row is not None else None
+            actual.identify(uuid, new)
+            if old is not None and old != new and old in self._engine.rows(actual.target.relation):
+                actual.moved += 1
         for delta in self._engine.take(actual.target.relation):
             actual.dirty[delta.key] = None
             actual.expected.add(delta.key)
@@ -222,30 +232,61 @@ class Projection:
         for extra in surplus:
             transaction.delete(table, extra)
         if want is None:
+            actual.compared.pop(key, None)
             if uuid is not None:
                 transaction.delete(table, uuid)
             return uuid is not None or bool(surplus)
-        values = self._resolved(actual, want)
+        large = frozenset(c.attribute for c in actual.columns if uuid and _is_compared(c, getattr(want, c.attribute)))
+        values = self._resolved(actual, want, large)
         if values is None:
             return True
         if uuid is None:
+            actual.compared.pop(key, None)
             columns = {name: _in_order(value) for name, value in values.items()}
             transaction.insert(table(uuid=self._new_uuid(actual, key), **columns))
             return True
-        return self._update(transaction, actual, uuid, values) or bool(surplus)
+        changed = self._update(transaction, actual, uuid, values)
+        if large or key in actual.compared:
+            changed |= self._update_large(transaction, actual, key, uuid, want, large)
+        return changed or bool(surplus)
+
+    def _update_large(
+        self, transaction: Transaction, actual: Actual, key: Hashable, uuid: Uuid, want: Row, large: frozenset[str]
+    ) -> bool:
+        """Writes what differs in the large sets of a row."""
+        row, before = self._replica.get(actual.target.table, uuid), actual.compared.pop(key, {})
+        mutated = False
+        for column in actual.columns:
+            name = column.attribute
+            if name not in large or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
+                continue
+            there = next((a for a in self._actual if a.target.table.spec.name == column.key.ref_table), None)
+            moved, comparison = there.moved if there is not None else 0, before.get(name)
+            if comparison is None or comparison.moved != moved:
+                comparison = Comparison(moved)
+            actual.compared.setdefault(key, {})[name] = comparison
+            wanted = getattr(want, name)
+            gone, come = comparison.look(wanted, getattr(row, name), self._real, _namer(there, wanted))
+            if there is not None and name in actual.target.partial:
+                gone = {each for each in gone if each in there.key_of}
+            _mutate(transaction, actual.target.table, uuid, column, gone, come)
+            mutated |= bool(gone or come)
+        return mutated
 
     def _update(self, transaction: Transaction, actual: Actual, uuid: Uuid, values: dict[str, Any]) -> bool:
         row = self._replica.get(actual.target.table, uuid)
         plain = {}
         mutated = False
         for column in actual.columns:
+            if column.attribute not in values:
+                continue
             old, new = getattr(row, column.attribute), values[column.attribute]
             if column.attribute in actual.target.partial:
                 new = new | self._foreign(column, old)
             if _equal(old, new) or (actual.target.table.spec.name, column.name) in self._replica.missing_columns:
                 continue
             if _is_large(column, old, new):
-                _mutate(transaction, actual.target.table, uuid, column, old, new)
+                _mutate(transaction, actual.target.table, uuid, column, *_differences(column, old, new))
                 mutated = True
             else:
                 plain[column.attribute] = _in_order(new)
@@ -258,13 +299,15 @@ class Projection:
         ours = next(a.key_of for a in self._actual if a.target.table.spec.name == column.key.ref_table)
         return {uuid for uuid in members if uuid not in ours}
 
-    def _resolved(self, actual: Actual, want: Row) -> dict[str, Any] | None:
+    def _resolved(self, actual: Actual, want: Row, leave_out: frozenset[str]) -> dict[str, Any] | None:
         """A derived row's owned columns with real uuids; None while a required reference has no target.
 
         A set of references is a set, not a tuple: ordering a big one would cost more than all the rest.
         """
         values = {}
         for column in actual.columns:
+            if column.attribute in leave_out:
+                continue
             value = getattr(want, column.attribute)
             if column.key.kind == "uuid" or (column.value is not None and column.value.kind == "uuid"):
                 value = self._resolve(column, value)
@@ -274,8 +317,8 @@ class Projection:
         return values
 
     def _resolve(self, column: Column, value: Any) -> Any:
-        if isinstance(value, tuple):
-            found = self._all_real(value)
+        if isinstance(value, tuple | Members):
+            found = self._all_real(tuple(value))
             return found if len(found) >= column.min else None
         if isinstance(value, Map):
             pairs = ((k, self._real(v)) for k, v in value.items())
@@ -324,14 +367,35 @@ def _is_large(column: Column, old: Any, new: Any) -> bool:
     return not column.is_scalar and not column.is_optional and min(len(old), len(new)) >= MUTATE_FROM
 
 
-def _mutate(transaction: Transaction, table: type[Row], uuid: Uuid, column: Column, old: Any, new: Any) -> None:
-    if column.is_map:
-        gone = tuple(sorted(k for k, v in old.items() if k not in new or new[k] != v))
-        come: Any = Map({k: v for k, v in new.items() if k not in old or old[k] != v})
-    else:
-        before, after = set(old), set(new)
-        gone, come = tuple(sorted(before - after)), tuple(sorted(after - before))
+def _is_compared(column: Column, value: Any) -> bool:
+    """Whether a set is so large that it is compared by what changes."""
+    return isinstance(value, Members) and column.min == 0
+
+
+def _namer(there: Actual | None, wanted: Collection[Any]) -> Callable[[Any], Any]:
+    """Finds what a derivation calls the row that a member of a set of references refers to."""
+
+    def named(member: Any) -> Any:
+        key = there.key_of.get(member) if there is not None else None
+        if there is None or key is None or there.uuid_of.get(key) != member:
+            return member
+        name = ref(there.target.relation, key)
+        return name if name in wanted else member
+
+    return named
+
+
+def _differences(column: Column, old: Any, new: Any) -> tuple[set[Any], Any]:
+    """(gone, come): keys of a map or members of a set; what comes to a map comes with its values."""
+    if not column.is_map:
+        return set(old) - set(new), set(new) - set(old)
+    gone = {k for k, v in old.items() if k not in new or new[k] != v}
+    return gone, Map({k: v for k, v in new.items() if k not in old or old[k] != v})
+
+
+def _mutate(transaction: Transaction, table: type[Row], uuid: Uuid, column: Column, gone: set[Any], come: Any) -> None:
     if gone:
-        transaction.mutate(table, uuid, column.attribute, "delete", gone)
+        transaction.mutate(table, uuid, column.attribute, "delete", tuple(sorted(gone)))
     if come:
-        transaction.mutate(table, uuid, column.attribute, "insert", come)
+        added = come if isinstance(come, Map) else tuple(sorted(come))
+        transaction.mutate(table, uuid, column.attribute, "insert", added)

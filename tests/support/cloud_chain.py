@@ -16,6 +16,7 @@ from ovine import northd, plugin
 from ovine.engine import Engine
 from ovine.model import nb
 from ovine.model.base import Row, Uuid
+from ovine.model.members import Members
 from ovine.projection import Ref, Target, ref
 from ovine.trace import World, world_of
 
@@ -42,7 +43,7 @@ def _uuid(name: str) -> Uuid:
 def _resolved(value: Any, uuids: dict[Uuid, Uuid]) -> Any:
     if isinstance(value, Ref):
         return uuids.get(Uuid(value))
-    if isinstance(value, tuple) and any(isinstance(member, Ref) for member in value):
+    if isinstance(value, tuple | Members) and any(isinstance(member, Ref) for member in value):
         return tuple(sorted(uuids[member] for member in value if member in uuids))
     return value
 

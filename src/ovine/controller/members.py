@@ -26,6 +26,7 @@ from ovine.language import Subfield
 from ovine.language.layout import fields_in
 from ovine.model import sb
 from ovine.model.base import Uuid
+from ovine.model.members import Tagged
 from ovine.openflow import Entry, normalise
 
 Kind = Literal["addresses", "ports", "datapaths"]
@@ -65,11 +66,7 @@ class Member(NamedTuple):
     key: int
 
 
-def _addresses(row: sb.AddressSet) -> Iterable[tuple[str, str]]:
-    return ((row.name, address) for address in row.addresses)
-
-
-ADDRESSES: Final = Index(sb.AddressSet, _addresses, "addresses by set")
+ADDRESSES: Final = Index(sb.AddressSet, lambda row: Tagged(row.name, row.addresses), "addresses by set")
 GROUPS_OF_PORT: Final = Index(sb.PortGroup, lambda row: row.ports, "Port_Group by port")
 USERS: Relation[tuple[Owner, int, str], User] = Relation("user of a set")
 """By the owner of what it is part of, the clause, and the set's name."""

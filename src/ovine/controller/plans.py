@@ -35,7 +35,7 @@ from ovine.controller.flows import FLOWS, Body
 from ovine.controller.members import MEMBERS_IN, USERS, Kind, Role, User, entries_of, with_member
 from ovine.controller.placed import PORT_TAG, LogicalFlowError, concerns, datapaths_of
 from ovine.controller.sums import CLAUSES, CONCLUSIONS, CONJUNCTIONS, Conclusion, Owner, clause, conclusion
-from ovine.engine import Emit, Index, Reader, query, rule
+from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.language import (
     Expr,
     FlowMatch,
@@ -61,6 +61,7 @@ from ovine.language.layout import FIELDS as PLACES
 from ovine.language.prerequisites import prerequisites
 from ovine.model import sb
 from ovine.model.base import NO_UUID, Uuid
+from ovine.model.members import Tagged
 from ovine.openflow import Entry, normalise
 
 MAX_CUBES: Final = 1024
@@ -226,24 +227,29 @@ def addressed(q: Reader, name: str) -> bool | None:
     return None
 
 
-def _may_be_all(row: sb.AddressSet) -> tuple[str, ...]:
-    return (row.name,) if any("/" in address and _is_all(address) for address in row.addresses) else ()
-
-
 def _is_all(address: str) -> bool:
     return address.endswith(("/0", "/0.0.0.0", "/::", "/00:00:00:00:00:00"))
 
 
-ALL_ADDRESSES: Final = Index(sb.AddressSet, _may_be_all, "address sets that may have everything")
+ALL_ADDRESSES: Final = Index(
+    sb.AddressSet, lambda row: Tagged(row.name, row.addresses, _is_all), "addresses in sets that may be everything"
+)
+EVERYTHING: Relation[tuple[str, str], str] = Relation("prefix of no bits in a set")
+"""By set and prefix; the value is the set."""
+EVERYTHING_IN: Final = Index(EVERYTHING, lambda name: (name,), "prefixes of no bits by set")
+
+
+@rule(over=ALL_ADDRESSES, writes=(EVERYTHING,))
+def everything(q: Reader, entry: tuple[str, str]) -> Iterator[Emit]:
+    """What may be everything, by the name of its set: few sets have such a thing, and looking is not for each plan."""
+    yield EVERYTHING(entry, entry[0])
 
 
 @query
 def has_all(q: Reader, name: str, field: Subfield) -> bool:
     """Whether every value of the field is in an address set, since it has a prefix of no bits."""
-    for uuid in q.find(ALL_ADDRESSES, name):
-        found = (masked_address(each, field) for each in q.row(sb.AddressSet, uuid).addresses if _is_all(each))
-        return any(each is not None and each[1] == 0 for each in found)
-    return False
+    found = (masked_address(prefix, field) for _, prefix in q.find(EVERYTHING_IN, name))
+    return any(each is not None and each[1] == 0 for each in found)
 
 
 @rule(over=FLOWS_WITH_SETS, writes=(FLOWS, USERS, CLAUSES, CONCLUSIONS, CONJUNCTIONS))
@@ -356,4 +362,4 @@ def _part(target: Target, dimensions: list[Dimension], choices: tuple[tuple[Entr
         yield clause(key, target.owner, total, total)
 
 
-RULES = (planned_flow,)
+RULES = (everything, planned_flow)

@@ -2,7 +2,7 @@
 
 from ovine.engine.engine import CycleError, Delta, Engine, Failure
 from ovine.engine.reader import Reader
-from ovine.engine.relation import Emit, Index, Query, Relation, Rule, Sticky, query, rule
+from ovine.engine.relation import Emit, Gather, Index, Query, Relation, Rule, Sticky, query, rule
 
 __all__ = [
     "CycleError",
@@ -10,6 +10,7 @@ __all__ = [
     "Emit",
     "Engine",
     "Failure",
+    "Gather",
     "Index",
     "Query",
     "Reader",

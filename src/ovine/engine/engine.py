@@ -26,10 +26,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
 from ovine.engine.reader import Reader, View
-from ovine.engine.relation import AnyRelation, Emit, Index, Query, Relation, Rule, Sticky, relation_name
+from ovine.engine.relation import AnyRelation, Emit, Gather, Index, Query, Relation, Rule, Sticky, relation_name
 from ovine.engine.sticky import Numbers
 from ovine.engine.store import (
     EVERYTHING,
+    GatherStore,
     IndexStore,
     Node,
     QueryStore,
@@ -42,6 +43,7 @@ from ovine.engine.store import (
     stable_order,
     unpack,
 )
+from ovine.model.members import difference
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class Engine:
     def __init__(self, rules: Iterable[Rule], watch: Iterable[Relation[Any, Any]] = ()) -> None:
         self._tables: dict[AnyRelation, TableStore] = {}
         self._indexes: dict[Index[Any], IndexStore] = {}
+        self._gathers: dict[Gather[Any, Any], GatherStore] = {}
         self._queries: dict[Query[Any, Any], QueryStore] = {}
         self._rules: list[RuleStore] = []
         self._by_table: dict[TableStore | IndexStore, list[RuleStore]] = {}
@@ -216,6 +219,17 @@ class Engine:
         self.settled_table(index.relation)
         return self._index(index)
 
+    def settled_gather(self, gather: Gather[Any, Any]) -> GatherStore:
+        table = self.settled_table(gather.relation)
+        store = self._gathers.get(gather)
+        if store is None:
+            store = self._gathers[gather] = GatherStore(gather, table)
+            for key, value in table.rows.items():
+                for entry, member in set(store.pairs_of(key, value)):
+                    store.put(entry, member)
+            table.gathers.append(store)
+        return store
+
     def query_store(self, declared: Query[Any, Any]) -> QueryStore:
         store = self._queries.get(declared)
         if store is None:
@@ -277,25 +291,36 @@ class Engine:
             store.before.setdefault(key, old)
         for index in store.indexes:
             self._reindex(index, key, old, value)
+        for gather in store.gathers:
+            self._regather(gather, key, old, value)
         self._touch(store, key, mask)
         if old is None or value is None:
             self._member(store, key, present=value is not None)
 
     def _reindex(self, index: IndexStore, key: Hashable, old: Any, new: Any) -> None:
-        before, after = index.entries_of(old), index.entries_of(new)
-        for entry in before - after:
+        gone, come = difference(index.entries_of(old), index.entries_of(new))
+        for entry in gone:
             keys = index.entries[entry]
             del keys[key]
             self._touch(index, entry, EVERYTHING)
             if not keys:
                 del index.entries[entry]
                 self._member(index, entry, present=False)
-        for entry in after - before:
+        for entry in come:
             keys = index.entries.setdefault(entry, {})
             keys[key] = None
             self._touch(index, entry, EVERYTHING)
             if len(keys) == 1:
                 self._member(index, entry, present=True)
+
+    def _regather(self, gather: GatherStore, key: Hashable, old: Any, new: Any) -> None:
+        gone, come = difference(gather.pairs_of(key, old), gather.pairs_of(key, new))
+        for entry, member in gone:
+            if gather.drop(entry, member):
+                self._touch(gather, entry, EVERYTHING)
+        for entry, member in come:
+            if gather.put(entry, member):
+                self._touch(gather, entry, EVERYTHING)
 
     def _member(self, source: TableStore | IndexStore, key: Hashable, *, present: bool) -> None:
         self._touch(source.membership, None, EVERYTHING)

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, overload
 
-from ovine.engine.relation import AnyRelation, Index, K, Query, Relation, V
+from ovine.engine.relation import AnyRelation, Gather, Index, K, Query, Relation, V
 from ovine.engine.store import EVERYTHING, EXISTENCE, Store, columns_of, stable_order
+from ovine.model.members import as_column
 
 if TYPE_CHECKING:
     from ovine.engine.engine import Engine
@@ -137,6 +138,13 @@ class Reader:
         if len(ordered) > MANY:
             store.entries[entry] = dict.fromkeys(ordered)
         return ordered
+
+    def members(self, gather: Gather[Any, Any], entry: Hashable) -> tuple[Any, ...]:
+        """The set that was gathered for `entry`, as the value of a set column."""
+        store = self._engine.settled_gather(gather)
+        self._deps[store, entry] = EVERYTHING
+        found = store.entries.get(entry)
+        return as_column(found) if found is not None else ()
 
     def find_rows(self, index: Index[V], entry: Hashable) -> list[V]:
         """The rows that an index has under `entry`, as views."""

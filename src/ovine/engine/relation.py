@@ -69,8 +69,9 @@ AnyRelation: TypeAlias = "Relation[Any, Any] | type[Any]"
 class Index(Generic[V]):
     """A way to find keys of a relation by something computed from their values.
 
-    `keys_of(value)` gives the entries under which a row is found: none, one or several. It must be pure. The optional
-    `name` is for messages.
+    `keys_of(value)` gives the entries under which a row is found: none, one or several. It must be pure; of a large set
+    in a row it best gives the `Members` themselves, or `Tagged` ones (`ovine.model.members`), so that a change of the
+    set costs what has changed. The optional `name` is for messages.
     """
 
     def __init__(
@@ -79,6 +80,20 @@ class Index(Generic[V]):
         self.relation: AnyRelation = relation
         self.keys_of = keys_of
         self.name = name or f"index of {relation_name(relation)}"
+
+
+class Gather(Generic[K, V]):
+    """Sets put together from a relation's rows: `Reader.members(gather, entry)`.
+
+    `pairs_of(key, value)` gives the pairs (entry, member) that a row contributes; it must be pure. A set is given as
+    the value of a set column: one member more or less costs a reader that passes it on the same, whatever its size.
+    """
+
+    def __init__(
+        self, relation: Relation[K, V], pairs_of: Callable[[K, V], Iterable[tuple[Hashable, Hashable]]]
+    ) -> None:
+        self.relation: AnyRelation = relation
+        self.pairs_of = pairs_of
 
 
 class Query(Generic[P, T]):

@@ -16,7 +16,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ovine.engine.relation import AnyRelation, Index, Query, Rule
+from ovine.engine.relation import AnyRelation, Gather, Index, Query, Rule
+from ovine.model.members import Members
 
 if TYPE_CHECKING:
     from ovine.engine.sticky import Numbers
@@ -119,6 +120,7 @@ class TableStore(Store):
     __slots__ = (
         "before",
         "conflicts",
+        "gathers",
         "indexes",
         "membership",
         "numbers",
@@ -135,6 +137,7 @@ class TableStore(Store):
         self.rows: dict[Hashable, Any] = {}
         self.membership = Membership()
         self.indexes: list[IndexStore] = []
+        self.gathers: list[GatherStore] = []
         self.writers: list[RuleStore] = []
         self.numbers: Numbers | None = None
         """The state behind a Sticky relation."""
@@ -159,8 +162,48 @@ class IndexStore(Store):
         self.entries: dict[Hashable, dict[Hashable, None]] = {}
         self.membership = Membership()
 
-    def entries_of(self, value: Any) -> set[Hashable]:
-        return set(self.index.keys_of(value)) if value is not None else set()
+    def entries_of(self, value: Any) -> Iterable[Hashable]:
+        return self.index.keys_of(value) if value is not None else ()
+
+
+class GatherStore(Store):
+    """The members of a gathering, by entry. Its readers read entries."""
+
+    __slots__ = ("entries", "gather", "repeated", "table")
+
+    def __init__(self, gather: Gather[Any, Any], table: TableStore) -> None:
+        super().__init__()
+        self.gather = gather
+        self.table = table
+        self.entries: dict[Hashable, Members[Any]] = {}
+        self.repeated: dict[tuple[Hashable, Hashable], int] = {}
+        """How often a pair of entry and member is there beyond once; few are."""
+
+    def pairs_of(self, key: Hashable, value: Any) -> Iterable[tuple[Hashable, Hashable]]:
+        return self.gather.pairs_of(key, value) if value is not None else ()
+
+    def put(self, entry: Hashable, member: Hashable) -> bool:
+        """Adds a pair; True if that is another member."""
+        members = self.entries.get(entry)
+        if members is not None and member in members:
+            self.repeated[entry, member] = self.repeated.get((entry, member), 0) + 1
+            return False
+        self.entries[entry] = Members((member,)) if members is None else members.changed(come=(member,))
+        return True
+
+    def drop(self, entry: Hashable, member: Hashable) -> bool:
+        """Takes a pair away; True if that is a member less."""
+        more = self.repeated.pop((entry, member), 0)
+        if more:
+            if more > 1:
+                self.repeated[entry, member] = more - 1
+            return False
+        left = self.entries[entry].changed(gone=(member,))
+        if left:
+            self.entries[entry] = left
+        else:
+            del self.entries[entry]
+        return True
 
 
 class QueryStore(Store):

@@ -13,6 +13,7 @@ How OVSDB types (RFC 7047, section 3.2) appear in Python:
 | uuid                        | Uuid (lower-case text)        | NO_UUID                   |
 | min 0, max 1                | T | None                      | None                      |
 | any other set               | tuple[T, ...], sorted, unique | ()                        |
+|                             | (a large one: `Members`)      |                           |
 | map                         | Map[K, V], immutable          | Map()                     |
 
 Constraints are written with `typing.Annotated`: `Annotated[int, Range(0, 4095)]`,

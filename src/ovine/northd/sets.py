@@ -4,14 +4,16 @@ An address set is copied down. A port group becomes one southbound row for each 
 `<tunnel key>_<name>`, and two address sets, `<name>_ip4` and `<name>_ip6`, of its ports' addresses (ovn-sb(5)).
 
 Groups may have all ports of a cloud, so what a port contributes is a fact of its own: when one port comes, only its own
-facts are worked out, and the rows that they are in are put together from keys.
+facts are worked out, and gathered into the rows' sets; a set costs what changes of it, not what it has.
+
+Tests: tests/unit/northd/test_northd_sets.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from ovine.engine import Emit, Index, Reader, Relation, rule
+from ovine.engine import Emit, Gather, Index, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import KEYS
@@ -28,7 +30,8 @@ ADDRESSES: Relation[tuple[Uuid, str, Uuid], tuple[Uuid, int]] = Relation("addres
 
 GROUPS_OF = Index(nb.PortGroup, lambda row: row.ports, "port groups by port")
 BY_DATAPATH = Index(MEMBERS, lambda where: (where,), "members of port groups by switch")
-BY_VERSION = Index(ADDRESSES, lambda what: (what,), "addresses of port groups by IP version")
+PORTS_OF = Gather(MEMBERS, lambda key, where: ((where, key[2]),))
+ADDRESSES_OF = Gather(ADDRESSES, lambda key, what: ((what, key[1]),))
 
 
 @rule(over=nb.AddressSet, writes=(ADDRESS_SETS,))
@@ -59,17 +62,14 @@ def port_group(q: Reader, entry: tuple[Uuid, Uuid]) -> Iterator[Emit]:
     row, number = q.get(nb.PortGroup, group), q.get(KEYS, switch)
     if row is not None and number is not None:
         name = f"{number}_{row.name}"
-        members: tuple[tuple[Uuid, Uuid, str], ...] = q.find(BY_DATAPATH, entry)
-        yield PORT_GROUPS(name, sb.PortGroup(name=name, ports=tuple(sorted(port for _, _, port in members))))
+        yield PORT_GROUPS(name, sb.PortGroup(name=name, ports=q.members(PORTS_OF, entry)))
 
 
 @rule(over=nb.PortGroup, writes=(ADDRESS_SETS,))
 def port_group_addresses(q: Reader, group: Uuid) -> Iterator[Emit]:
     name = q.row(nb.PortGroup, group).name
     for version in (4, 6):
-        members: tuple[tuple[Uuid, str, Uuid], ...] = q.find(BY_VERSION, (group, version))
-        addresses = tuple(sorted({address for _, address, _ in members}))
-        row = sb.AddressSet(name=f"{name}_ip{version}", addresses=addresses)
+        row = sb.AddressSet(name=f"{name}_ip{version}", addresses=q.members(ADDRESSES_OF, (group, version)))
         yield ADDRESS_SETS(row.name, row)
 
 

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ovine.model.base import EMPTY, UNLIMITED, Column, Map, Row, Table, Uuid
+from ovine.model.members import MANY, Members, as_column
 from ovine.ovsdb.errors import ProtocolError
 
 Decode = Callable[[Any], Any]
@@ -154,6 +155,8 @@ def _set_decoder(atom: Decode) -> Decode:
         members = _members(value)
         if members is None:
             return (atom(value),)
+        if len(members) >= MANY:
+            return Members(map(atom, members))
         if len(members) > 1:
             return tuple(sorted({atom(member) for member in members}))
         return (atom(members[0]),) if members else ()
@@ -194,9 +197,12 @@ def patcher(column: Column, server_max: int) -> Patch:
 
 def patch_set(old: tuple[Any, ...], diff: Iterable[Any]) -> tuple[Any, ...]:
     """`old`, in order, without the members of `diff` that it has and with those that it has not."""
+    if isinstance(old, Members):
+        return as_column(old.changed(come=[m for m in diff if m not in old], gone=[m for m in diff if m in old]))
     members, changed = set(old), set(diff)
     kept = [member for member in old if member not in changed] if members & changed else list(old)
-    return tuple(sorted([*kept, *(changed - members)]))  # nearly in order: quick
+    new = tuple(sorted([*kept, *(changed - members)]))
+    return new if len(new) < MANY else as_column(Members(new))
 
 
 def patch_map(old: Mapping[Any, Any], diff: Mapping[Any, Any]) -> Map[Any, Any]:

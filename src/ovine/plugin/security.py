@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.engine import Emit, Index, Reader, Relation, query, rule
+from ovine.engine import Emit, Gather, Index, Reader, Relation, query, rule
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
 from ovine.plugin.networks import SWITCH_PORTS
@@ -28,7 +28,7 @@ ADDRESS_SETS: Relation[str, nb.AddressSet] = Relation("Address_Set")
 """By name."""
 GROUPS_OF_PORT: Relation[Uuid, tuple[str, ...]] = Relation("port groups of a switch port")
 """By reference to a switch port: the names of its port groups."""
-MEMBERS_OF_GROUP: Index[tuple[str, ...]] = Index(GROUPS_OF_PORT, lambda names: names, "members by port group")
+MEMBERS_OF_GROUP = Gather(GROUPS_OF_PORT, lambda port, names: ((name, port) for name in names))
 RULES_OF_GROUP: Index[cloud.SecurityGroupRule] = Index(cloud.SecurityGroupRule, lambda rule: (rule.security_group,))
 
 DROP_GROUP = "neutron_pg_drop"
@@ -67,7 +67,7 @@ def port_group(q: Reader, key: Uuid) -> Iterator[Emit]:
         name,
         nb.PortGroup(
             name=name,
-            ports=q.find(MEMBERS_OF_GROUP, name),
+            ports=q.members(MEMBERS_OF_GROUP, name),
             acls=tuple(sorted(ref(ACLS, found) for found in q.find(RULES_OF_GROUP, key))),
             external_ids=Map({"neutron:security_group_id": key}),
         ),
@@ -101,7 +101,7 @@ def drop_group(q: Reader, key: tuple[()]) -> Iterator[Emit]:
     for direction in DIRECTIONS:
         yield ACLS(direction, nb.ACL(priority=DROP, direction=direction, match=drop_match(direction), action="drop"))
     acls = tuple(sorted(ref(ACLS, direction) for direction in DIRECTIONS))
-    members = q.find(MEMBERS_OF_GROUP, DROP_GROUP)
+    members = q.members(MEMBERS_OF_GROUP, DROP_GROUP)
     yield PORT_GROUPS(DROP_GROUP, nb.PortGroup(name=DROP_GROUP, ports=members, acls=acls))
 
 
