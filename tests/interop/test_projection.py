@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ovine.engine import Emit, Engine, Reader, Relation, rule
 from ovine.model import nb
 from ovine.model.base import Map, Uuid
+from ovine.model.members import Members, as_column
 from ovine.ovsdb import Client, Transaction
 from ovine.projection import MUTATE_FROM, Names, Projection, Target, ref
 from support.ovsdb import start_server
@@ -31,7 +33,7 @@ def network(q: Reader, key: str) -> Iterator[Emit]:
     net = q.row(Net, key)
     for port in net.ports:
         yield PORTS(port, nb.LogicalSwitchPort(name=port, external_ids=Map({"mine": "1"})))
-    ports = tuple(sorted(ref(PORTS, port) for port in net.ports))
+    ports = as_column(Members(ref(PORTS, port) for port in net.ports))
     yield SWITCHES(key, nb.LogicalSwitch(name=key, ports=ports, external_ids=Map({"mine": "1", "note": net.note})))
 
 
@@ -261,3 +263,42 @@ async def test_in_a_partial_set_the_rows_of_others_stay(bed: Bed) -> None:
     (switch,) = client.replica.rows(nb.LogicalSwitch).values()
     assert [names[uuid] for uuid in switch.load_balancer] == ["foreign"]
     assert bed.projection.put_back_count == 0
+
+
+MANY_PORTS = tuple(f"p{n:03}" for n in range(150))
+
+
+async def test_a_large_set_is_written_by_what_differs_whoever_changes_what(bed: Bed) -> None:
+    """Against random changes of our own and of others, of the set and of the rows that it refers to."""
+    random = Random(7)
+    have = set(MANY_PORTS[:100])
+    await bed.settle(a=Net(tuple(sorted(have))))
+    for step in range(40):
+        have ^= set(random.sample(MANY_PORTS, 3))
+        ports, switch = bed.ports(), bed.switches()["a"]
+        meddling = Transaction()
+        if step % 4 == 1:
+            meddling.mutate(nb.LogicalSwitch, switch.uuid, "ports", "delete", tuple(random.sample(switch.ports, 2)))
+        if step % 4 == 2:  # another row by the same name, and the first one gone
+            victim = ports[random.choice(sorted(have & ports.keys()))]
+            meddling.mutate(nb.LogicalSwitch, switch.uuid, "ports", "delete", (victim.uuid,))
+            heir = meddling.insert(nb.LogicalSwitchPort(name=victim.name, external_ids=victim.external_ids))
+            meddling.mutate(nb.LogicalSwitch, switch.uuid, "ports", "insert", (heir,))
+        if step % 4 == 3:
+            stranger = meddling.insert(nb.LogicalSwitchPort(name=f"foreign{step}"))
+            meddling.mutate(nb.LogicalSwitch, switch.uuid, "ports", "insert", (stranger,))
+        if meddling:
+            await bed.client.transact(meddling)
+        sent = await bed.settle(a=Net(tuple(sorted(have))))
+        assert sum(len(str(operation)) for txn in sent for operation in txn.operations) < 6000
+        assert {bed.client.replica.rows(nb.LogicalSwitchPort)[u].name for u in bed.switches()["a"].ports} == have
+
+
+async def test_a_large_set_survives_another_engine_and_grows_small(bed: Bed) -> None:
+    await bed.settle(a=Net(MANY_PORTS))
+    bed.engine = bed.engine.recomputed()
+    bed.projection.use(bed.engine)
+    assert await bed.settle() == []
+    for left in (63, 3, 150, 0, 70):
+        await bed.settle(a=Net(MANY_PORTS[:left]))
+        assert len(bed.switches()["a"].ports) == len(bed.ports()) == left

@@ -1,7 +1,8 @@
 """Random histories of a small network: incremental equals recompute, whatever the order and however it is chopped up.
 
 The rules have every shape that the engine offers: queries over queries, an index over a derived relation, a rule over
-an index, sticky numbers that feed other rules, shared outputs, conflicts, and a rule that fails on some input.
+an index, gathered sets, indexes over large sets, sticky numbers that feed other rules, shared outputs, conflicts, and a
+rule that fails on some input.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovine.engine import Emit, Engine, Index, Reader, Relation, Sticky, query, rule
+from ovine.engine import Emit, Engine, Gather, Index, Reader, Relation, Sticky, query, rule
+from ovine.model.members import Members, Tagged
 
 
 class Switch(NamedTuple):
@@ -32,10 +34,15 @@ FLOWS: Relation[int, tuple[str, ...]] = Relation("flows")
 BINDINGS: Relation[str, tuple[int, int]] = Relation("bindings")
 GROUPS: Relation[str, int] = Relation("groups")
 KEYS: Sticky[str] = Sticky("keys", 1, 4)
+ROSTERS: Relation[str, tuple[int, ...]] = Relation("rosters")
+PLUGS: Relation[tuple[str, str], int] = Relation("plugs")
 
 SWITCH_OF: Index[Switch] = Index(Switch, lambda switch: switch.ports)
 BY_MAC: Index[tuple[int, str]] = Index(FACTS, lambda fact: (fact[0],))
 BY_GROUP: Index[Port] = Index(Port, lambda port: (port.group,))
+MACS_OF_PORT: Gather[tuple[str, int], tuple[int, str]] = Gather(FACTS, lambda key, fact: ((fact[1], fact[0]),))
+MACS: Gather[tuple[str, int], tuple[int, str]] = Gather(FACTS, lambda key, fact: (("all", fact[0]), ("all", key[1])))
+PORTS_OF: Index[Switch] = Index(Switch, lambda switch: Tagged(switch.mtu, switch.ports))
 
 
 @query
@@ -84,8 +91,20 @@ def groups(q: Reader, group: str) -> Iterator[Emit]:
     yield GROUPS(group.lower(), len(q.find(BY_GROUP, group)) + len(q.keys(Switch)))
 
 
-RULES = (flows, keys, facts, bindings, groups)
-WATCHED = (FLOWS, BINDINGS, GROUPS)
+@rule(over=Port, writes=(ROSTERS,))
+def roster(q: Reader, port: str) -> Iterator[Emit]:
+    """Sets in which one member is there for several reasons."""
+    yield ROSTERS(port, q.members(MACS_OF_PORT, port) + q.members(MACS, "all"))
+
+
+@rule(over=PORTS_OF, writes=(PLUGS,))
+def plug(q: Reader, entry: tuple[int, str]) -> Iterator[Emit]:
+    """One instance for each member of a set that is compared by what changes."""
+    yield PLUGS((str(entry[0]), entry[1]), len(q.find(PORTS_OF, entry)))
+
+
+RULES = (flows, keys, facts, bindings, groups, roster, plug)
+WATCHED = (FLOWS, BINDINGS, GROUPS, ROSTERS, PLUGS)
 
 port_names = st.sampled_from(["p1", "p2", "p3", "p4", "p5", "p6"])
 ports = st.builds(Port, st.integers(0, 4), st.sampled_from(["a", "A", "b"]), st.booleans())
@@ -100,7 +119,12 @@ steps = st.lists(st.tuples(changes, st.sampled_from(["run", "chop", "wait"])), m
 def walk(history: list[tuple[tuple[Any, str, Any], str]]) -> Engine:
     engine = Engine(RULES, WATCHED)
     mirror: dict[Relation[Any, Any], dict[Any, Any]] = {relation: {} for relation in WATCHED}
+    sets: dict[str, Members[str]] = {}
     for (relation, key, value), how in history:
+        if isinstance(value, Switch):
+            before = sets.get(key, Members())
+            sets[key] = before.changed(value.ports, set(before) - set(value.ports))
+            value = value._replace(ports=sets[key])
         engine.feed(relation, key, value)
         if how == "chop":
             engine.run(2)

@@ -16,7 +16,7 @@ Tests: tests/unit/model/test_members.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T", bound=Hashable)
@@ -26,7 +26,7 @@ MANY = 64
 _NOTHING: frozenset[Any] = frozenset()
 
 
-class Members(Generic[T]):
+class Members(Sequence[T]):
     """An immutable set that reads as a sorted tuple."""
 
     __slots__ = ("_come", "_gone", "_hash", "_next", "_order", "_set", "_size")
