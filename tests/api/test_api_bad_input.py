@@ -209,16 +209,18 @@ PLAUSIBLE = st.sampled_from(
     ["10.0.0.5", "10.0.0.9", "fd00::5", "10.0.0.0/25", "fa:16:3e:00:00:01", UUID, "mtu", "", 4, None]
 )
 SHAPED = st.lists(st.dictionaries(st.sampled_from(KEYS), PLAUSIBLE | JSON, max_size=3), max_size=3)
+LENGTHS = ["min_prefixlen", "max_prefixlen", "default_prefixlen"]
 NAMES = {
     "network": ["name", "mtu", "tags", "shared", "provider:network_type", "provider:segmentation_id", "project_id"],
     "subnet": [
         *("cidr", "ip_version", "gateway_ip", "allocation_pools", "host_routes", "dns_nameservers", "service_types"),
-        *("enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode", "subnetpool_id", "prefixlen"),
+        *("enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode", "subnetpool_id", "prefixlen", "use_default_subnetpool"),
     ],
     "port": [
         *("fixed_ips", "mac_address", "allowed_address_pairs", "extra_dhcp_opts", "port_security_enabled"),
         *("binding:host_id", "binding:profile", "binding:vnic_type", "device_id", "device_owner"),
     ],
+    "subnetpool": ["name", "prefixes", *LENGTHS, "default_quota", "is_default", "shared", "tags"],
     "router": ["external_gateway_info", "routes", "ha", "enable_default_route_bfd", "admin_state_up"],
     "floatingip": ["port_id", "fixed_ip_address", "floating_ip_address", "subnet_id", "description"],
 }
@@ -240,6 +242,7 @@ def test_no_value_of_any_attribute_is_a_server_error(cloud: Cloud, kind: str, da
     base = {
         "subnet": {"network_id": network_id, "cidr": "10.1.0.0/24", "ip_version": 4},
         "port": {"network_id": network_id},
+        "subnetpool": {"name": "fuzz", "prefixes": ["10.0.0.0/16"]},
         "floatingip": {"floating_network_id": external[0]["id"]},
     }
     info = st.dictionaries(st.sampled_from(KEYS), PLAUSIBLE | JSON | SHAPED, max_size=3)

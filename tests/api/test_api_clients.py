@@ -218,6 +218,37 @@ def test_the_openstack_command_works_on_trunks(alice_cli: Cli) -> None:
     alice("network delete yard")
 
 
+def test_the_openstack_command_works_on_subnet_pools(alice_cli: Cli, admin_cli: Cli) -> None:
+    admin, alice = admin_cli, alice_cli
+    pool = alice.json(
+        "subnet pool create --pool-prefix 10.60.0.0/16 --default-prefix-length 26 --min-prefix-length 20 "
+        "--max-prefix-length 28 --default-quota 1000 --description d --tag t blue"
+    )
+    assert (pool["prefixes"], pool["default_prefixlen"], pool["default_quota"]) == (["10.60.0.0/16"], 26, 1000)
+    assert [p["Name"] for p in alice.json("subnet pool list --long --tags t")] == ["blue"]
+    alice("subnet pool set --pool-prefix 10.61.0.0/16 --name sky --max-prefix-length 29 blue")
+    shown = alice.json("subnet pool show sky")
+    assert (shown["prefixes"], shown["max_prefixlen"]) == (["10.60.0.0/15"], 29)
+    alice("network create pond")
+    made = alice.json("subnet create --network pond --subnet-pool sky pond4")
+    assert (made["cidr"], made["subnetpool_id"]) == ("10.60.0.0/26", pool["id"])
+    assert alice.json("subnet create --network pond --subnet-pool sky --prefix-length 24 p2")["cidr"] == "10.60.1.0/24"
+    alice("subnet create --network pond --subnet-pool sky --subnet-range 10.60.7.0/24 p3")
+    assert len(alice.json("subnet list --subnet-pool sky")) == 3
+    status, _, err = alice.run("subnet pool delete sky")
+    assert status == 1
+    assert "existing allocations" in err
+    alice("network delete pond")
+    alice("subnet pool delete sky")
+    admin("subnet pool create --pool-prefix fd00:60::/48 --default-prefix-length 64 --default --share six")
+    alice("network create lake")
+    made = alice.json("subnet create --network lake --ip-version 6 --use-default-subnet-pool lake6")
+    assert made["cidr"] == "fd00:60::/64"
+    alice("network delete lake")
+    admin("subnet pool set --no-default six")
+    admin("subnet pool delete six")
+
+
 async def write_agent(remote: str, agent: model.Agent) -> None:
     """What a plugin does for a host."""
     client = Client(model.DATABASE, remote, monitors=[])

@@ -77,6 +77,7 @@ def test_limits_are_shown_set_and_reset(cloud: Cloud, admin: Caller, alice: Call
     defaults = {
         "network": 5,
         "subnet": 100,
+        "subnetpool": -1,
         "port": 6,
         "router": -1,
         "floatingip": 50,

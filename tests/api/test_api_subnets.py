@@ -157,7 +157,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "InvalidInput",
     ),
-    "from a pool": ({"prefixlen": 26}, 400, "BadRequest"),
+    "from no pool": ({"prefixlen": 26}, 400, "BadRequest"),
 }
 
 

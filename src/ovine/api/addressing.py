@@ -16,6 +16,8 @@ Pool = tuple[int, int]
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+BITS = {4: 32, 6: 128}
+"""The length of an address by IP version."""
 AUTO_MODES = ("slaac", "dhcpv6-stateless")
 _WINDOWS = (1 << 8, 1 << 12, 1 << 16, 1 << 62)
 _TRIES = 8

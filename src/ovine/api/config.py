@@ -48,6 +48,7 @@ class Quotas:
 
     network: int = 100
     subnet: int = 100
+    subnetpool: int = -1
     port: int = 500
     router: int = 10
     floatingip: int = 50

@@ -56,6 +56,10 @@ class PortForwardingNotFound(n_exc.NotFound):  # type: ignore[misc]
     message = "Port Forwarding %(id)s could not be found."
 
 
+class SubnetAllocationError(n_exc.Conflict):  # type: ignore[misc]
+    message = "Failed to allocate subnet: %(reason)s."
+
+
 class AgentInUse(n_exc.InUse):  # type: ignore[misc]
     message = "Agent %(id)s on host %(host)s is alive, and would announce itself anew."
 

@@ -24,6 +24,7 @@ from neutron_lib.api.definitions import (
     security_groups_port_filtering,
     sort_key_validation,
     sorting,
+    subnetpool_prefix_ops,
     tag_creation,
     tag_ports_during_bulk_creation,
 )
@@ -46,6 +47,7 @@ _BEHAVIOURS: tuple[ModuleType, ...] = (
     security_groups_port_filtering,
     sort_key_validation,
     sorting,
+    subnetpool_prefix_ops,
     tag_creation,
     tag_ports_during_bulk_creation,
 )
@@ -63,6 +65,12 @@ _NEUTRONS_OWN = (
         "Quota details management support",
         "Expose functions for quotas usage statistics per project",
         "2017-02-10T10:00:00-00:00",
+    ),
+    (
+        "subnet_allocation",
+        "Subnet Allocation",
+        "Enables allocation of subnets from a subnet pool",
+        "2015-03-30T10:00:00-00:00",
     ),
     (
         "standard-attr-description",

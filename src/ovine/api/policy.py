@@ -43,6 +43,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
     Trunk,
 )
 from ovine.ovsdb import Replica
@@ -83,6 +84,15 @@ RULES: dict[str, str] = {
     "update_subnet": _MEMBER_OR_NET_OWNER,
     "update_subnet:service_types": _ADMIN,
     "delete_subnet": _MEMBER_OR_NET_OWNER,
+    "create_subnetpool": _MEMBER,
+    "create_subnetpool:shared": _ADMIN,
+    "create_subnetpool:is_default": _ADMIN,
+    "get_subnetpool": f"{_READER} or rule:shared",
+    "update_subnetpool": _MEMBER,
+    "update_subnetpool:is_default": _ADMIN,
+    "delete_subnetpool": _MEMBER,
+    "add_prefixes": _MEMBER,
+    "remove_prefixes": _MEMBER,
     "create_port": f"{_MEMBER} or role:service",
     "create_port:device_owner": _NET_OWNER_OR_SERVICE,
     "create_port:mac_address": _NET_OWNER_OR_SERVICE,
@@ -191,6 +201,7 @@ RULES: dict[str, str] = {
 _NOT_FOUND: dict[str, tuple[Any, str]] = {
     "network": (n_exc.NetworkNotFound, "net_id"),
     "subnet": (n_exc.SubnetNotFound, "subnet_id"),
+    "subnetpool": (n_exc.SubnetPoolNotFound, "subnetpool_id"),
     "port": (n_exc.PortNotFound, "port_id"),
     "security_group": (SecurityGroupNotFound, "id"),
     "security_group_rule": (SecurityGroupRuleNotFound, "id"),
@@ -324,7 +335,7 @@ def target_of(reader: Replica | Draft, row: Row) -> Target:
     if isinstance(row, PortForwarding):
         floating = reader.get(FloatingIP, row.floating_ip)
         return Target("", "", False, False) if floating is None else target_of(reader, floating)
-    if isinstance(row, QoSPolicy):
+    if isinstance(row, QoSPolicy | SubnetPool):
         return Target(row.project_id, row.project_id, row.shared, False)
     if isinstance(row, QoSBandwidthLimitRule | QoSDSCPMarkingRule):
         policy = reader.get(QoSPolicy, row.policy)

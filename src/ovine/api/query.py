@@ -24,8 +24,10 @@ from ovine.api.views import View
 
 Predicate = Callable[[View], bool]
 _TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
-_BOOLEANS = {"alive": converters.convert_to_boolean}
+_CONVERSIONS = {"alive": converters.convert_to_boolean, "ip_version": converters.convert_to_int}
 """Filters of values whose attributes say no conversion because no request sets them."""
+_TEXTS = ("min_prefixlen", "max_prefixlen", "default_prefixlen")
+"""Numbers that are shown as texts."""
 _CONTROLS = ("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir")
 
 
@@ -130,7 +132,9 @@ def _test(resource: Resource, key: str, values: tuple[str, ...]) -> Predicate:
 
 
 def _converted(resource: Resource, key: str, value: str) -> Any:
-    convert = _BOOLEANS.get(key) or resource.attributes[key].get("convert_to")
+    if key in _TEXTS:
+        return value
+    convert = _CONVERSIONS.get(key) or resource.attributes[key].get("convert_to")
     if convert is None:
         return int(value) if key == "revision_number" and value.isdigit() else value
     try:

@@ -30,12 +30,14 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from ovine.ovsdb import Replica, Transaction
 
 COUNTED: dict[str, type[Row]] = {
     "network": Network,
     "subnet": Subnet,
+    "subnetpool": SubnetPool,
     "port": Port,
     "router": Router,
     "floatingip": FloatingIP,

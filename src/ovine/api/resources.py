@@ -25,6 +25,7 @@ from neutron_lib.api.definitions import (
     agent,
     allowedaddresspairs,
     availability_zone,
+    default_subnetpools,
     dns,
     dns_domain_ports,
     expose_port_forwarding_in_fip,
@@ -67,6 +68,7 @@ from neutron_lib.api.definitions import (
     subnet,
     subnet_external_network,
     subnet_service_types,
+    subnetpool,
     trunk,
     trunk_details,
 )
@@ -89,6 +91,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
     Trunk,
 )
 
@@ -98,6 +101,7 @@ UNSET = constants.ATTR_NOT_SPECIFIED
 DEFINITIONS: tuple[ModuleType, ...] = (
     network_mtu,
     network_mtu_writable,
+    default_subnetpools,
     provider_net,
     external_net,
     port_security,
@@ -175,7 +179,6 @@ NOT_OFFERED = {
     "segment_id": "segment",
     "vlan_transparent": "vlan-transparent",
     "qinq": "qinq",
-    "use_default_subnetpool": "default-subnetpools",
     "propagate_uplink_status": "uplink-status-propagation",
     "trusted": "port-trusted-vif",
     "mac_learning_enabled": "mac-learning",
@@ -261,6 +264,7 @@ def _part(name: str, row: type[Row], parent: Resource, column: str) -> Resource:
 _SECURITY = security_definitions.RESOURCE_ATTRIBUTE_MAP
 NETWORK = _resource("network", Network, network.RESOURCE_ATTRIBUTE_MAP)
 SUBNET = _resource("subnet", Subnet, subnet.RESOURCE_ATTRIBUTE_MAP)
+SUBNET_POOL = _resource("subnetpool", SubnetPool, subnetpool.RESOURCE_ATTRIBUTE_MAP)
 PORT = _resource("port", Port, port.RESOURCE_ATTRIBUTE_MAP)
 SECURITY_GROUP = _resource("security_group", SecurityGroup, _SECURITY)
 SECURITY_GROUP_RULE = _resource("security_group_rule", SecurityGroupRule, _SECURITY)
@@ -281,6 +285,7 @@ PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floatin
 _ALL = (
     NETWORK,
     SUBNET,
+    SUBNET_POOL,
     PORT,
     SECURITY_GROUP,
     SECURITY_GROUP_RULE,

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from ovine.api import address_groups, errors, qos_rules, router_actions, tags, trunks
+from ovine.api import address_groups, errors, qos_rules, router_actions, subnet_pools, tags, trunks
 from ovine.api.bodies import decode
 from ovine.api.context import Caller
 from ovine.api.extensions import EXTENSIONS
 from ovine.api.http import ClientDisconnect, Request, Response, base_url, json_reply, path_parts, read_body
-from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, PORT, QOS_POLICY, ROUTER, TRUNK, Resource
+from ovine.api.resources import ADDRESS_GROUP, BY_PATH, PARTS, PORT, QOS_POLICY, ROUTER, SUBNET_POOL, TRUNK, Resource
 from ovine.api.service import Service
 from ovine.ovsdb import NotConnected
 
@@ -139,6 +139,8 @@ class NetworkApi:
                 return await self._member(request, caller, resource, uuid)
             case [uuid, action] if resource is ADDRESS_GROUP and action in address_groups.ACTIONS:
                 return await self._addresses(request, caller, resource, uuid, action)
+            case [uuid, action] if resource is SUBNET_POOL and action in subnet_pools.ACTIONS:
+                return await self._prefixes(request, caller, resource, uuid, action)
             case [uuid, action] if resource is ROUTER and action in router_actions.NAMES:
                 return await self._router_action(request, caller, uuid, action)
             case [uuid, "bindings", *more] if resource is PORT:
@@ -214,6 +216,13 @@ class NetworkApi:
         async def put() -> Response:
             body = await self._body(request)
             return json_reply(200, await self._service.change_addresses(resource, caller, uuid, action, body))
+
+        return await _by_method(request, PUT=put)
+
+    async def _prefixes(self, request: Request, caller: Caller, resource: Resource, uuid: str, action: str) -> Response:
+        async def put() -> Response:
+            body = await self._body(request)
+            return json_reply(200, await self._service.change_prefixes(resource, caller, uuid, action, body))
 
         return await _by_method(request, PUT=put)
 

@@ -29,6 +29,7 @@ from ovine.api import (
     routers,
     security_group_rules,
     security_groups,
+    subnet_pools,
     subnets,
     tags,
     trunks,
@@ -44,13 +45,14 @@ from ovine.api.store import Store
 from ovine.api.subresources import SubResources
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
-from ovine.model.cloud import AddressGroup, Agent, FloatingIP, Port, Router, SecurityGroupRule, Trunk
+from ovine.model.cloud import AddressGroup, Agent, FloatingIP, Port, Router, SecurityGroupRule, SubnetPool, Trunk
 from ovine.ovsdb import Replica
 
 Plan = Callable[[Draft, Judge, Any], None]
 _MODULES: dict[str, ModuleType] = {
     "networks": networks,
     "subnets": subnets,
+    "subnetpools": subnet_pools,
     "ports": ports,
     "security_groups": security_groups,
     "security_group_rules": security_group_rules,
@@ -200,6 +202,18 @@ class Service:
         judge = self.judge(caller)
         await self._change(resource, judge, uuid, None, change)
         return {resource.name: self._shown(resource, judge, uuid)}
+
+    async def change_prefixes(self, resource: Resource, caller: Caller, uuid: str, name: str, body: Any) -> Any:
+        """The reply to `PUT /subnetpools/ID/{add,remove}_prefixes`."""
+        prefixes, act = subnet_pools.parse(body), subnet_pools.ACTIONS[name]
+
+        def change(draft: Draft, judge: Judge, row: Row) -> None:
+            judge.require(name, target_of(draft, row))
+            act(draft, cast(SubnetPool, row), prefixes)
+
+        judge = self.judge(caller)
+        await self._change(resource, judge, uuid, None, change)
+        return {"prefixes": self._shown(resource, judge, uuid)["prefixes"]}
 
     async def act_on_router(self, caller: Caller, uuid: str, name: str, body: Any, if_match: str | None) -> Any:
         """The reply to `PUT /routers/ID/ACTION`."""

@@ -37,6 +37,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
     SubPort,
     Trunk,
 )
@@ -62,6 +63,8 @@ class Store:
         replica = client.replica
         for table, *columns in (
             (Subnet, "network"),
+            (Subnet, "subnet_pool"),
+            (SubnetPool, "place"),
             (Port, "network"),
             (Port, "device_id"),
             (Port, "network", "mac_address"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from neutron_lib import exceptions as n_exc
 
-from ovine.api import addressing, ipam
+from ovine.api import addressing, ipam, subnet_allocation
 from ovine.api.addressing import Net, Pool
 from ovine.api.draft import Draft
 from ovine.api.env import Env
@@ -35,7 +35,10 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     network = visible(draft, judge, parsed["network_id"])
     target = Target(parsed["project_id"], network.project_id, network.shared, network.external)
     judge.require_create(SUBNET, given, parsed, target)
-    net = _cidr(parsed)
+    _check_range(parsed)
+    pool = subnet_allocation.pool_of(draft, judge, parsed)
+    net = _cidr(parsed) if pool is None else subnet_allocation.allocate(draft, pool, parsed)
+    subnet_allocation.check_affinity(draft, network, pool, net.version)
     _check_modes(parsed, net)
     _check_host_range(parsed, net)
     _check_overlap(draft, network, net)
@@ -52,6 +55,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             project_id=parsed["project_id"],
             ip_version=net.version,
             cidr=str(net),
+            subnet_pool=pool.uuid if pool is not None else None,
             gateway_ip=gateway,
             allocation_pools=_pool_texts(net, pools),
             ipv6_ra_mode=parsed["ipv6_ra_mode"] if is_set(parsed["ipv6_ra_mode"]) else None,
@@ -136,11 +140,13 @@ def delete(draft: Draft, env: Env, judge: Judge, subnet: Subnet) -> None:
 # --- what a subnet may be ---------------------------------------------------------------------------------------------
 
 
+def _check_range(parsed: dict[str, Any]) -> None:
+    """A request says what range it wants, or how long its prefix is to be, or neither."""
+    if is_set(parsed["cidr"]) and is_set(parsed["prefixlen"]):
+        raise n_exc.BadRequest(resource="subnets", msg="cidr and prefixlen must not be supplied together")
+
+
 def _cidr(parsed: dict[str, Any]) -> Net:
-    if is_set(parsed["subnetpool_id"]) or is_set(parsed["prefixlen"]):
-        raise n_exc.BadRequest(
-            resource="subnets", msg="subnet pools are not offered here (extension subnet_allocation)"
-        )
     if not is_set(parsed["cidr"]):
         raise n_exc.BadRequest(resource="subnets", msg="a subnetpool must be specified in the absence of a cidr")
     net = addressing.network_of(parsed["cidr"])

@@ -31,6 +31,7 @@ from ovine.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
     SubPort,
     Trunk,
 )
@@ -70,18 +71,21 @@ def view(replica: Replica, row: Row, config: Config) -> View:
         return port_forwarding_view(replica, row)
     if isinstance(row, Trunk):
         return trunk_view(replica, row)
+    if isinstance(row, SubnetPool):
+        return subnet_pool_view(row)
     if isinstance(row, Agent):
         return agent_view(replica, row, config.agent_down_time, datetime.now(UTC))
     raise TypeError(type(row))
 
 
-def _standard(row: Network | Subnet | Port | SecurityGroup | Router | QoSPolicy | Trunk) -> View:
+def _standard(row: Network | Subnet | SubnetPool | Port | SecurityGroup | Router | QoSPolicy | Trunk) -> View:
     return _unnamed(row) | {"name": row.name, "tags": list(row.tags)}
 
 
 def _unnamed(
     row: Network
     | Subnet
+    | SubnetPool
     | Port
     | SecurityGroup
     | SecurityGroupRule
@@ -133,10 +137,23 @@ def subnet_view(replica: Replica, row: Subnet) -> View:
         "enable_dhcp": row.enable_dhcp,
         "ipv6_ra_mode": row.ipv6_ra_mode,
         "ipv6_address_mode": row.ipv6_address_mode,
-        "subnetpool_id": row.subnetpool_id,
+        "subnetpool_id": row.subnet_pool,
         "service_types": list(row.service_types),
         "router:external": network is not None and network.external,
         "shared": network is not None and network.shared,
+    }
+
+
+def subnet_pool_view(row: SubnetPool) -> View:
+    return _standard(row) | {
+        "ip_version": row.ip_version,
+        "prefixes": list(row.prefixes),
+        "min_prefixlen": str(row.min_prefixlen),
+        "max_prefixlen": str(row.max_prefixlen),
+        "default_prefixlen": str(row.default_prefixlen),
+        "default_quota": row.default_quota,
+        "shared": row.shared,
+        "is_default": row.place != row.uuid,
     }
 
 

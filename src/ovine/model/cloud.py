@@ -5,8 +5,8 @@ here is only what the database adds:
 
 - What must never be shared is a unique index, so that no two API processes can hand out the same thing: an address in
   a subnet (`IP_Allocation`), a MAC in a network (`Port`), a segment (`Network`), the place of a project's default group
-  (`Security_Group`) or policy (`QoS_Policy`), a VLAN tag of a trunk (`Sub_Port`), the floating IP of a fixed one on an
-  external network (`Floating_IP`).
+  (`Security_Group`) or policy (`QoS_Policy`), or of the default pool of an IP version (`Subnet_Pool`), a VLAN tag of a
+  trunk (`Sub_Port`), the floating IP of a fixed one on an external network (`Floating_IP`).
 - What is bounded is counted: see `Quota_Usage`.
 - What must not be deleted while in use is a strong reference: a network by its subnets and ports, a subnet by its
   allocations, a security group by its ports and rules, a router's ports by the router, and what a floating IP needs
@@ -83,8 +83,33 @@ class Subnet(Row, frozen=True, kw_only=True):
     ipv6_address_mode: str | None = None
     dns_publish_fixed_ip: bool = False
     service_types: tuple[str, ...] = ()
-    subnetpool_id: str | None = None
+    subnet_pool: Annotated[Uuid | None, Strong("Subnet_Pool"), IMMUTABLE] = None
     segment_id: str | None = None
+    tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@table("Subnet_Pool", indexes=(("place",),))
+class SubnetPool(Row, frozen=True, kw_only=True):
+    """Prefixes from which subnets get their ranges. A subnet that gets one changes the pool's revision, too.
+
+    `prefixes` are merged and in canonical form. `place` is "default of IPv4" or "default of IPv6" for the default pool
+    of that version, else the own uuid. `default_quota` is in addresses, or /64s of IPv6, per project.
+    """
+
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    ip_version: Annotated[int, OneOf(4, 6), IMMUTABLE] = 4
+    prefixes: tuple[str, ...] = ()
+    min_prefixlen: Annotated[int, Range(0, 128)] = 8
+    max_prefixlen: Annotated[int, Range(0, 128)] = 32
+    default_prefixlen: Annotated[int, Range(0, 128)] = 8
+    default_quota: int | None = None
+    shared: bool = False
+    place: str = ""
     tags: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: str = ""
