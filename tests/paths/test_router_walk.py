@@ -45,6 +45,8 @@ COMMANDS = st.one_of(
             "always_learn_from_arp_request=false",
             "dynamic_neigh_routers=true",
             "mac_binding_age_threshold=10",
+            "mac_binding_age_threshold=10.0.0.0/24:5;0",
+            "mac_binding_age_threshold=soon",
             "dnat_force_snat_ip=10.0.0.1",
             "requested-tnl-key=1",
             "mcast_relay=true",
@@ -103,7 +105,9 @@ COMMANDS = st.one_of(
         ),
     ),
     command("delete", st.sampled_from(("p1", "p2", "p3", "p4", "s1", "s2"))),
+    command("fdb", st.sampled_from("12"), st.sampled_from("12"), "0a:00:00:00:00:11", st.sampled_from(("0", "1000"))),
     st.sampled_from(("switch s1", "switch s2 requested-tnl-key=1", "switch s1 mcast_snoop=true")),
+    st.sampled_from(("switch s1 fdb_age_threshold=10", "switch s1 fdb_age_threshold=soon")),
     command("heard", SWITCH, st.sampled_from(("239.1.1.1", "ff0a::1", "mrouters")), "h1", more=some("p1", "p3", "p4")),
 )
 

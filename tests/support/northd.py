@@ -26,6 +26,7 @@
     said r1-out 172.16.0.1 up
     mac r1-out 172.16.0.7 0a:00:00:00:00:07
     learned r1 r1-out 172.16.0.8 0a:00:00:00:00:08 1000
+    fdb 1 2 0a:00:00:00:00:08 1000     an address that a host learned: datapath, port, and when
     dns s1,s2 vm1=10.0.0.1
     qos s1 q1 from-lport 1001 "ip4" dscp=5 rate=100 burst=10
     unqos q1
@@ -457,6 +458,11 @@ class Northbound:
         self.put(sb.DatapathBinding(uuid=datapath, external_ids=ids))
         made = sb.MACBinding(uuid=row_uuid(f"learned {port} {ip}"), logical_port=port, ip=ip, mac=mac)
         self.put(msgspec.structs.replace(made, datapath=datapath, timestamp=int(at)))
+
+    def _fdb(self, datapath: str, port: str, mac: str, at: str) -> None:
+        """What a host learned of an Ethernet address, with tunnel keys, at a time in milliseconds."""
+        row = sb.FDB(uuid=row_uuid(f"fdb {datapath} {mac}"), mac=mac, dp_key=int(datapath), port_key=int(port))
+        self.put(msgspec.structs.replace(row, timestamp=int(at)))
 
     def _global(self, *settings: str) -> None:
         self.put(nb.NBGlobal(uuid=row_uuid("global"), options=_map(settings)))

@@ -48,6 +48,8 @@ class Northd:
     def __init__(self, context: Context, above: Client, below: Client) -> None:
         from ovine import northd
         from ovine.daemons.derivation import Derivation
+        from ovine.model import sb
+        from ovine.northd import expiry, thresholds
         from ovine.northd.ageing import Ageing
         from ovine.northd.upward import Upward
 
@@ -67,7 +69,11 @@ class Northd:
         for client, tables in ((above, northd.NB_INPUTS), (below, northd.SB_INPUTS)):
             self.derivation.feed(client, tables)
         # The southbound goes first: others wait for it.
-        self._ageing = Ageing()
+        self._ageing = (
+            (sb.MACBinding, Ageing(expiry.EXPIRY), thresholds.removal_limit),
+            (sb.FDB, Ageing(expiry.FDB_EXPIRY), thresholds.fdb_removal_limit),
+        )
+        """For each table of learned addresses, what is to go, and how much at a time."""
         self._alarm: asyncio.TimerHandle | None = None
         """When learned addresses are next to be looked at."""
         self._down: Writer = self.derivation.write(
@@ -145,18 +151,22 @@ class Northd:
 
     def _expire(self, transaction: Transaction) -> None:
         """Deletes learned addresses that have reached the greatest age, and has the writer look again in time."""
-        from ovine.model import nb, sb
-        from ovine.northd.mac_bindings import removal_limit
+        from ovine.model import nb
 
         rows = self.above.replica.rows(nb.NBGlobal).values()
-        limit = max((removal_limit(row.options) for row in rows), default=0)
-        for uuid in self._ageing.due(self.derivation.engine, limit, _now()):
-            if self.below.replica.get(sb.MACBinding, uuid) is not None:
-                transaction.delete(sb.MACBinding, uuid)
+        looks: list[int] = []
+        for table, ageing, limit_of in self._ageing:
+            limit = max((limit_of(row.options) for row in rows), default=0)
+            for uuid in ageing.due(self.derivation.engine, limit, _now()):
+                if self.below.replica.get(table, uuid) is not None:
+                    transaction.delete(table, uuid)
+            later = ageing.next_look(_now())
+            if later is not None:
+                looks.append(later)
         if self._alarm is not None:
             self._alarm.cancel()
-        later = self._ageing.next_look(_now())
-        self._alarm = None if later is None else asyncio.get_running_loop().call_later(later / 1000, self._down.wake)
+        again = self._down.wake
+        self._alarm = asyncio.get_running_loop().call_later(min(looks) / 1000, again) if looks else None
 
     def _progress(self, transaction: Transaction) -> None:
         """Tells the northbound how far the southbound and its hosts have come.

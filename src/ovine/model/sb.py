@@ -401,6 +401,7 @@ class FDB(Row, frozen=True, kw_only=True):
     mac: str = ""
     dp_key: Annotated[int, Range(1, 16777215)] = 0
     port_key: Annotated[int, Range(1, 16777215)] = 0
+    timestamp: int = 0
 
 
 @table(

@@ -27,6 +27,7 @@ from ovine.northd import (
     dhcp,
     dhcp_relay,
     dns,
+    expiry,
     external_ports,
     flows,
     gaps,
@@ -36,7 +37,6 @@ from ovine.northd import (
     lb_router,
     lb_switch,
     learned,
-    mac_bindings,
     meters,
     mirrors,
     multicast,
@@ -61,6 +61,7 @@ from ovine.northd import (
     switching,
     tags,
     templates,
+    thresholds,
     virtual_ports,
 )
 from ovine.northd.inputs import NB_INPUTS, SB_INPUTS
@@ -210,6 +211,8 @@ _RULES: tuple[Rule, ...] = (
     learned.stale_mac_binding,
     learned.stale_fdb,
     learned.stale_group,
+    *expiry.RULES,
+    *thresholds.RULES,
     *gaps.RULES,
 )
 RULES: tuple[Rule, ...] = tuple(map(samples.sampling, _RULES))
@@ -242,7 +245,7 @@ INPUTS: tuple[type[Row], ...] = (*NB_INPUTS, *SB_INPUTS)
 
 WATCHED: tuple[Relation[Any, Any], ...] = (
     *(target.relation for target in TARGETS),
-    *(ports.STATES, bfd.STATES, mac_bindings.EXPIRY),
+    *(ports.STATES, bfd.STATES, expiry.EXPIRY, expiry.FDB_EXPIRY),
 )
 
 __all__ = ["INPUTS", "NB_INPUTS", "RULES", "SB_INPUTS", "TARGETS", "WATCHED", "agrees", "new_engine", "seeded"]

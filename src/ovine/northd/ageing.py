@@ -1,6 +1,6 @@
-"""Which learned MAC bindings are to be deleted, and when to look again: `Ageing`, which is told the time.
+"""Which learned addresses are to be deleted, and when to look again: `Ageing`, which is told the time.
 
-`ovine.northd.mac_bindings` derives the hour of each binding; here they stand in order of time, so that a look costs
+`ovine.northd.expiry` derives the hour of each row; here those of one table stand in order of time, so that a look costs
 what has changed and what is due, however many there are.
 Tests: tests/unit/northd/test_northd_ageing.py.
 """
@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import heapq
 
-from ovine.engine import Engine
+from ovine.engine import Engine, Relation
 from ovine.model.base import Uuid
-from ovine.northd.mac_bindings import EXPIRY
 
 PAUSE = 5000
-"""Milliseconds until more are deleted, where options:mac_binding_removal_limit says how many may be at once."""
+"""Milliseconds until more are deleted, where a limit (options:mac_binding_removal_limit) says how many may be at once.
+"""
 
 
 class Ageing:
-    """The bindings of an engine that watches EXPIRY, by the time at which they are to go."""
+    """The rows of an engine that watches `expiries`, by the time (milliseconds) at which they are to go."""
 
-    def __init__(self) -> None:
+    def __init__(self, expiries: Relation[Uuid, int]) -> None:
+        self._relation = expiries
         self._engine: Engine | None = None
         self._order: list[tuple[int, Uuid]] = []
         self._resume = 0
@@ -33,7 +34,7 @@ class Ageing:
         self._follow(engine)
         if now < self._resume:
             return []
-        expiries = engine.rows(EXPIRY)
+        expiries = engine.rows(self._relation)
         gone: dict[Uuid, None] = {}
         while self._order and self._order[0][0] <= now and (not limit or len(gone) < limit):
             _, key = heapq.heappop(self._order)
@@ -51,11 +52,11 @@ class Ageing:
 
     def _follow(self, engine: Engine) -> None:
         """Takes in what has changed; everything, if the engine is another."""
-        changed = engine.take(EXPIRY)
-        keys = [delta.key for delta in changed] if engine is self._engine else list(engine.rows(EXPIRY))
+        changed = engine.take(self._relation)
+        keys = [delta.key for delta in changed] if engine is self._engine else list(engine.rows(self._relation))
         if engine is not self._engine:
             self._engine, self._order = engine, []
-        expiries = engine.rows(EXPIRY)
+        expiries = engine.rows(self._relation)
         for key in keys:
             if key in expiries:
                 heapq.heappush(self._order, (expiries[key], key))

@@ -12,6 +12,7 @@ from ovine.model import nb, sb
 from ovine.model.base import Map, StrMap, Uuid
 from ovine.northd.flows import DATAPATHS, MEMBERS, Member, Scope, scope
 from ovine.northd.inputs import SWITCH_OF_PORT
+from ovine.northd.thresholds import told_of_router, told_of_switch
 from ovine.projection import Names, Target
 
 KEYS: Sticky[Uuid] = Sticky("datapath tunnel keys", 1, 2**24 - 1)
@@ -96,12 +97,13 @@ def datapath(q: Reader, switch: Uuid) -> Iterator[Emit]:
         ids["name2"] = name
     if transit := row.other_config.get("interconn-ts"):
         ids["interconn-ts"] = transit
+    ids |= told_of_switch(q, switch)
     yield DATAPATHS(switch, sb.DatapathBinding(tunnel_key=key, external_ids=StrMap(ids)))
 
 
 @rule(over=ENABLED_ROUTERS, writes=(DATAPATHS, MEMBERS))
 def router_datapath(q: Reader, router: Uuid) -> Iterator[Emit]:
-    """One Datapath_Binding for each logical router that is enabled; hosts read two of its options there."""
+    """One Datapath_Binding for each logical router that is enabled; hosts read some of its options there."""
     row = q.row(nb.LogicalRouter, router)
     yield member(ROUTERS, router)
     key = _key_of(q, router, f"router {row.name}")
@@ -114,6 +116,7 @@ def router_datapath(q: Reader, router: Uuid) -> Iterator[Emit]:
         ids["always_learn_from_arp_request"] = "false"
     if zone := row.options.get("snat-ct-zone"):
         ids["snat-ct-zone"] = zone
+    ids |= told_of_router(q, router)
     yield DATAPATHS(router, sb.DatapathBinding(tunnel_key=key, external_ids=StrMap(ids)))
 
 

@@ -15,6 +15,7 @@ from ovine.engine import Emit, Index, Reader, Relation, rule
 from ovine.model import sb
 from ovine.model.base import Row, Uuid
 from ovine.northd.arp_nd import is_book
+from ovine.northd.expiry import BY_TUNNEL_KEY
 from ovine.northd.flows import DATAPATHS, datapath_ref
 from ovine.northd.multicast import snoops
 from ovine.northd.ports import PORT_BINDINGS, PORTS
@@ -22,7 +23,6 @@ from ovine.northd.switching import KNOWN_AT
 
 STALE: Relation[tuple[type[Row], Uuid], bool] = Relation("stale learned rows")
 
-BY_TUNNEL_KEY = Index(DATAPATHS, lambda row: (row.tunnel_key,), "datapaths by tunnel key")
 PORTS_BY_KEY = Index(PORT_BINDINGS, lambda row: ((row.datapath, row.tunnel_key),), "ports by tunnel key")
 
 

@@ -1,17 +1,14 @@
-"""MAC bindings: those that the northbound lays down, and the age that learned ones may reach.
+"""MAC bindings that the northbound lays down. Those that hosts learn, and their age, are in `ovine.northd.expiry`.
 
-Learned bindings belong to the hosts, which write the time of learning into them. With a router's option
-mac_binding_age_threshold (seconds), each of its bindings has an hour at which it is to be deleted;
-`ovine.northd.ageing` has the order, and whoever runs the engine the clock.
-Tests: tests/cases/northd/mac_bindings.txt, tests/unit/northd/test_router_rules.py.
+Tests: tests/unit/northd/test_router_rules.py.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 
-from ovine.engine import Emit, Reader, Relation, query, rule
+from ovine.engine import Emit, Reader, Relation, rule
 from ovine.model import nb, sb
 from ovine.model.base import Uuid
 from ovine.northd.addresses import parse_mac
@@ -22,8 +19,6 @@ from ovine.projection import Names, Target
 
 STATIC: Relation[tuple[str, str], sb.StaticMACBinding] = Relation("Static_MAC_Binding")
 """By (logical port, IP address)."""
-EXPIRY: Relation[Uuid, int] = Relation("expiry of learned bindings")
-"""Milliseconds since the epoch, by the southbound row's uuid."""
 
 
 @rule(over=nb.StaticMACBinding, writes=(STATIC,))
@@ -45,32 +40,6 @@ def static_binding(q: Reader, key: Uuid) -> Iterator[Emit]:
                 datapath=datapath_ref(port.router),
             )
             yield STATIC((row.logical_port, ip), made)
-
-
-@query
-def greatest_age(q: Reader, router: Uuid) -> int | None:
-    """options:mac_binding_age_threshold in milliseconds; None where bindings do not age."""
-    row = q.get(nb.LogicalRouter, router)
-    text = row.options.get("mac_binding_age_threshold", "") if row is not None else ""
-    return int(text) * 1000 if text.isascii() and text.isdigit() and int(text) > 0 else None
-
-
-@rule(over=sb.MACBinding, writes=(EXPIRY,))
-def expiry(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """When a learned binding is to go. One without a time of learning, from older hosts, stays."""
-    row = q.row(sb.MACBinding, key)
-    actual = q.get(sb.DatapathBinding, row.datapath)
-    if actual is None:
-        return
-    age = greatest_age(q, Uuid(actual.external_ids.get("logical-router", "")))
-    if age is not None and row.timestamp > 0:
-        yield EXPIRY(key, row.timestamp + age)
-
-
-def removal_limit(options: Mapping[str, str]) -> int:
-    """NB_Global options:mac_binding_removal_limit, 0 where there is none."""
-    text = options.get("mac_binding_removal_limit", "")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _key(row: sb.StaticMACBinding, names: Names) -> Hashable:

@@ -33,7 +33,7 @@ HOSTS: dict[str, Permission] = {
         "", False, ("additional_chassis", "additional_encap", "chassis", "encap", "options", "up", "virtual_parent")
     ),
     "MAC_Binding": Permission("", True, ("datapath", "ip", "logical_port", "mac", "timestamp")),
-    "FDB": Permission("", True, ("dp_key", "mac", "port_key")),
+    "FDB": Permission("", True, ("dp_key", "mac", "port_key", "timestamp")),
     "Service_Monitor": Permission("", False, ("status",)),
     "BFD": Permission("", False, ("status",)),
     "IGMP_Group": Permission("", True, ("address", "chassis", "datapath", "ports")),

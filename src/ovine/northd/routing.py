@@ -64,7 +64,6 @@ RULES: tuple[Rule, ...] = (
     next_hops.joined_router,
     gateway_ports.redirect,
     mac_bindings.static_binding,
-    mac_bindings.expiry,
     bfd.session_numbers,
     bfd.session,
     bfd.session_packets,

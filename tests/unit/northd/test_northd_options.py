@@ -21,7 +21,7 @@ from ovine.engine import Engine
 from ovine.model import nb
 from ovine.model.base import Row, StrMap
 from ovine.model.dhcp_options import V4
-from ovine.northd import config, mac_bindings
+from ovine.northd import config, thresholds
 from support.northd import Northbound, compiled, row_uuid
 
 TOP = Path(__file__).parents[3]
@@ -257,7 +257,7 @@ def write(northbound: Northbound, place: Place, key: str, value: str) -> None:
 
 
 BY_DAEMON: dict[str, Callable[[dict[str, str]], Any]] = {
-    "NB_Global.options:mac_binding_removal_limit": mac_bindings.removal_limit,
+    "NB_Global.options:mac_binding_removal_limit": thresholds.removal_limit,
     "NB_Global.options:northd_probe_interval": config.probe_interval,
 }
 """What the daemon itself goes by."""
