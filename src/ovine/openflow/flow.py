@@ -116,6 +116,24 @@ class FlowStatsRequest(msgspec.Struct, frozen=True, gc=False):
     out_group: int = ANY
 
 
+class AggregateRequest(msgspec.Struct, frozen=True, gc=False):
+    """Ask how much all flows that `match` covers have counted, in one table or all.  The reply is one `Aggregate`."""
+
+    table: int = ALL_TABLES
+    match: Match = ()
+    cookie: int = 0
+    cookie_mask: int = 0
+    out_port: int = ANY
+    out_group: int = ANY
+
+
+class Aggregate(msgspec.Struct, frozen=True, gc=False):
+    """What several flows have counted together."""
+
+    packets: int = 0
+    bytes: int = 0
+
+
 _INSTRUCTIONS: dict[type, Callable[[Any], bytes]] = {
     GotoTable: lambda action: struct.pack("!HHB3x", 1, 8, action.table),
     RawInstruction: lambda action: action.data,
@@ -200,8 +218,8 @@ def decode_flow_mod(data: bytes, at: int, end: int) -> FlowMod:
 _STATS_REQUEST = struct.Struct("!B3xII4xQQ")
 
 
-def encode_flow_stats_request(request: FlowStatsRequest) -> bytes:
-    """The body of a flow-description multipart request."""
+def encode_flow_stats_request(request: FlowStatsRequest | AggregateRequest) -> bytes:
+    """The body of a multipart request for flow descriptions, or for their sum."""
     return _STATS_REQUEST.pack(
         request.table, request.out_port, request.out_group, request.cookie, request.cookie_mask
     ) + encode_match(normalise(request.match))
@@ -261,6 +279,12 @@ def decode_flow_descs(data: bytes, at: int, end: int) -> list[FlowDesc]:
         found.append(FlowDesc(flow, stats.packets, stats.bytes, stats.duration, stats.idle_age, flags, importance))
         at = stop
     return found
+
+
+def decode_aggregate(data: bytes, at: int, end: int) -> list[Aggregate]:
+    """The reply to an `AggregateRequest`."""
+    stats, _at = _decode_stats(data, at, end)
+    return [Aggregate(stats.packets, stats.bytes)]
 
 
 _REMOVED = struct.Struct("!BBHHHQ")

@@ -127,7 +127,7 @@ def _bundle_control(message: BundleControl) -> bytes:
     return struct.pack("!IHH", message.bundle_id, _BUNDLE_STEPS.index(message.step), message.flags)
 
 
-_FLOW_DESC, _GROUP_DESC, _METER_CONFIG, _PORT_DESC = 1, 7, 10, 13
+_FLOW_DESC, _AGGREGATE, _GROUP_DESC, _METER_CONFIG, _PORT_DESC = 1, 2, 7, 10, 13
 _ERROR, _EXPERIMENTER, _MULTIPART_REQUEST, _MULTIPART_REPLY, _BUNDLE_ADD = 1, 4, 18, 19, 34
 
 # Kind of message -> (OpenFlow type, encoder of the body).  BundleAdd is apart: its content repeats the header's xid.
@@ -149,6 +149,7 @@ _ENCODERS: dict[type, tuple[int, Callable[[Any], bytes]]] = {
     group.MeterMod: (29, group.encode_meter_mod),
     BundleControl: (33, _bundle_control),
     flow.FlowStatsRequest: (_MULTIPART_REQUEST, _multipart(_FLOW_DESC, flow.encode_flow_stats_request)),
+    flow.AggregateRequest: (_MULTIPART_REQUEST, _multipart(_AGGREGATE, flow.encode_flow_stats_request)),
     group.GroupDescRequest: (_MULTIPART_REQUEST, _multipart(_GROUP_DESC, group.encode_group_desc_request)),
     group.MeterConfigRequest: (_MULTIPART_REQUEST, _multipart(_METER_CONFIG, group.encode_meter_config_request)),
     switch.PortDescRequest: (_MULTIPART_REQUEST, _multipart(_PORT_DESC, switch.encode_port_desc_request)),
@@ -238,6 +239,7 @@ def _decode_bundle_add(data: bytes, at: int, end: int) -> BundleAdd:
 
 _MULTIPART_ITEMS: dict[int, Decoder] = {
     _FLOW_DESC: flow.decode_flow_descs,
+    _AGGREGATE: flow.decode_aggregate,
     _GROUP_DESC: group.decode_group_descs,
     _METER_CONFIG: group.decode_meter_configs,
     _PORT_DESC: switch.decode_ports,

@@ -17,6 +17,8 @@ from ovine.openflow import (
     METER_STATS,
     OVN_GENEVE_TLV,
     SEND_FLOW_REMOVED,
+    Aggregate,
+    AggregateRequest,
     Band,
     Bucket,
     Connection,
@@ -110,6 +112,25 @@ async def _prepare(connection: Connection) -> None:
         MeterMod("add", MeterEntry(7, METER_KBPS, (Band(1000),))),
         GroupMod("add", GroupEntry(9, "all", (Bucket(1, (Output(1),)),))),
     )
+
+
+async def test_the_sum_of_what_flows_counted_is_read_without_the_flows(connection: Connection) -> None:
+    """What a flow counted is in the sum of its table, and of its match, and of no other."""
+    one, other = match(metadata=1), match(metadata=2)
+    flows = [Flow(5, 10, one, ()), Flow(5, 10, other, ()), Flow(6, 10, (), ())]
+    await connection.transact([FlowMod("add", flow) for flow in flows])
+    actions = (Resubmit(table=5), Resubmit(table=5))
+    await connection.send(PacketOut("CONTROLLER", actions, _FRAME + bytes(60 - len(_FRAME)), one))
+    await connection.barrier()
+    for request, packets in (
+        (AggregateRequest(5), 2),
+        (AggregateRequest(5, one), 2),
+        (AggregateRequest(5, other), 0),
+        (AggregateRequest(6), 0),
+    ):
+        assert await connection.multipart(request) == [Aggregate(packets, 60 * packets)]
+    (used,) = await connection.multipart(FlowStatsRequest(5, one))
+    assert (used.packets, used.idle_age < 5) == (2, True)
 
 
 # Open vSwitch 3.1 takes an exact match on one of these as masked by its own value.

@@ -12,6 +12,7 @@ from ovine.openflow import (
     METER_KBPS,
     METER_PKTPS,
     OVN_GENEVE_TLV,
+    AggregateRequest,
     Band,
     BarrierReply,
     BarrierRequest,
@@ -154,6 +155,7 @@ MESSAGES = [
 _REQUESTS = [
     (FlowStatsRequest(), r"OFPST_FLOW request:"),
     (FlowStatsRequest(3, match(reg0=1), 5, 7), r"OFPST_FLOW request: table=3 reg0=0x1"),
+    (AggregateRequest(3, match(reg0=1), 5, 7), r"OFPST_AGGREGATE request: table=3 reg0=0x1"),
     (GroupDescRequest(), r"OFPST_GROUP_DESC request:\s+group_id=ALL"),
     (MeterConfigRequest(), r"OFPST_METER_CONFIG request: meter=all"),
     (PortDescRequest(), r"OFPST_PORT_DESC request: port=ANY"),
