@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from ovine.controller.services import Opcode, Service, World, decode, services
-from ovine.controller.services.timed import Change, Effect, Event, Fact, Gone
+from ovine.controller.services.timed import Change, Effect, Event, Fact, Gone, Inquiry
 from ovine.engine import Failure
 from ovine.model import sb
+from ovine.model.ages import FDB_KEY
 from ovine.model.base import Row
 from ovine.openflow import Message, PacketIn, Resume
 from ovine.ovsdb import Replica, Transaction
@@ -32,6 +33,8 @@ class PacketServices:
         """What the engine has not been told yet."""
         self.events: list[Event] = []
         """What timed services have not heard yet."""
+        self.inquiries: list[Inquiry] = []
+        """What the switch has not been asked yet."""
         self._world = world
         self._services = services() if registered is None else registered
 
@@ -66,6 +69,8 @@ class PacketServices:
                 self.facts.append(effect)
             elif isinstance(effect, Event):
                 self.events.append(effect)
+            elif isinstance(effect, Inquiry):
+                self.inquiries.append(effect)
             else:
                 messages.append(effect)
         return messages
@@ -113,11 +118,18 @@ def _merge(txn: Transaction, replica: Replica, row: Row) -> None:
     if there is None:
         txn.insert(row)
     elif isinstance(row, sb.FDB) and there.port_key != row.port_key:  # type: ignore[attr-defined]
-        txn.update(sb.FDB, there.uuid, port_key=row.port_key)
+        txn.update(sb.FDB, there.uuid, port_key=row.port_key, **_seen(replica, row))
     elif isinstance(row, sb.MACBinding) and (there.mac, there.timestamp) != (row.mac, row.timestamp):  # type: ignore[attr-defined]
         txn.update(sb.MACBinding, there.uuid, mac=row.mac, timestamp=row.timestamp)
     elif isinstance(row, sb.IGMPGroup) and there.ports != row.ports:  # type: ignore[attr-defined]
         txn.update(sb.IGMPGroup, there.uuid, ports=row.ports)
+
+
+def _seen(replica: Replica, row: sb.FDB) -> dict[str, int]:
+    """When a machine was seen that has moved, where that matters; roles of OVN 23.03 may not write it."""
+    datapath = replica.index(sb.DatapathBinding, "tunnel_key").one(row.dp_key)
+    ages = datapath is not None and FDB_KEY in datapath.external_ids
+    return {"timestamp": row.timestamp} if ages and row.timestamp else {}
 
 
 def _change(txn: Transaction, replica: Replica, change: Change) -> None:

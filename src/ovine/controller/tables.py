@@ -28,6 +28,7 @@ CHECK_LOOPBACK: Final = 50
 SAVE_INPORT: Final = 104
 LOGICAL_TO_PHYSICAL: Final = 105
 
+NEIGHBOUR_USED: Final = 107
 OUT_PORT_SEC_IP: Final = 108
 IN_PORT_SEC_IP: Final = 109
 GET_MAC6: Final = 110
@@ -68,6 +69,7 @@ TABLES: Final = (
     Table(LOG_EGRESS, LOG_EGRESS + LOG_TABLES - 1, "logical egress", "Logical_Flow rows of the egress pipeline"),
     Table(SAVE_INPORT, SAVE_INPORT, "save inport", "lets a packet with flags.loopback out of its ingress port"),
     Table(LOGICAL_TO_PHYSICAL, LOGICAL_TO_PHYSICAL, "logical to physical", "out of an OpenFlow port"),
+    Table(NEIGHBOUR_USED, NEIGHBOUR_USED, "neighbour used", "counts what is sent to learned neighbours that age"),
     Table(OUT_PORT_SEC_IP, OUT_PORT_SEC_IP, "egress port security of IP", "what a port's MAC may get → reg10[12] = 0"),
     Table(IN_PORT_SEC_IP, IN_PORT_SEC_IP, "ingress port security of IP", "what a port's MAC may send → reg10[12] = 0"),
     Table(GET_MAC6, GET_MAC6, "get MAC, IPv6", "(datapath, reg15, xxreg0) → eth_dst"),

@@ -30,11 +30,12 @@ from ovine.daemons.service import Context, DaemonSpec, run_daemon
 if TYPE_CHECKING:
     from ovine.controller.config import Config
     from ovine.controller.local import Claim
+    from ovine.controller.services.timed import Inquiry
     from ovine.controller.switch import Desired, SwitchState
     from ovine.engine import Engine, Failure
     from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
-    from ovine.ovsdb import Batch, Client, Replica, Tls, Transaction
+    from ovine.ovsdb import Batch, Client, Tls, Transaction
 
 TURN = 500
 """Rule runs between two looks at other events: some milliseconds."""
@@ -69,6 +70,7 @@ class Controller:
         from ovine.controller.services.registry import timed
         from ovine.controller.southbound import Progress
         from ovine.daemons.controller_connections import Connections
+        from ovine.daemons.controller_world import ServiceWorld
 
         self.context = context
         self.log = context.log
@@ -83,7 +85,7 @@ class Controller:
         self._contests = Contests()
         self._identity = Identity()
         self.paused = False
-        self.world = _World(self)
+        self.world = ServiceWorld(self)
         self.services = PacketServices(self.world)
         self.timed = timed()
         self._wants: dict[Any, dict[Any, Any]] = {}
@@ -586,6 +588,16 @@ class Controller:
             self._spawn_send(messages)
         if self.services.learned:
             self._wake_southbound.set()
+        inquiries, self.services.inquiries = self.services.inquiries, []
+        for inquiry in inquiries:
+            self._spawn_shortly("ask", self._inquire(inquiry))
+
+    async def _inquire(self, inquiry: Inquiry) -> None:
+        """Asks the switch, and has the timed services hear the answer."""
+        items = await self.link.ask(inquiry.request)
+        if items is not None:
+            self.services.events.append(inquiry.answer(inquiry.request, tuple(items)))
+            self._wake_timed.set()
 
     async def _run_timed(self) -> None:
         """Steps the services that act by the clock, when one of them is due or there may be news."""
@@ -606,9 +618,13 @@ class Controller:
         return self.southbound is not None and self.link is not None and bool(self.link.ready)
 
     def _spawn_send(self, messages: Sequence[Any]) -> None:
-        task = asyncio.ensure_future(self.link.send(*messages))
-        self._tasks[f"send {id(task)}"] = task
-        task.add_done_callback(lambda done: self._tasks.pop(f"send {id(done)}", None))
+        self._spawn_shortly("send", self.link.send(*messages))
+
+    def _spawn_shortly(self, name: str, work: Awaitable[None]) -> None:
+        """Does work beside all else of its name."""
+        task = asyncio.ensure_future(work)
+        self._tasks[f"{name} {id(task)}"] = task
+        task.add_done_callback(lambda done: self._tasks.pop(f"{name} {id(done)}", None))
 
     # --- reports ------------------------------------------------------------------------------------------------------
 
@@ -714,30 +730,6 @@ class Controller:
         for client in (self.southbound, self.local):
             if client is not None:
                 await client.close()
-
-
-class _World:
-    """What packet services may look at (`ovine.controller.services.World`)."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-
-    @property
-    def chassis(self) -> str:
-        """The name of this chassis."""
-        settings = self._controller.settings
-        return settings.chassis if settings is not None else ""
-
-    @property
-    def southbound(self) -> Replica:
-        """The southbound rows that this host replicates."""
-        if self._controller.southbound is None:
-            raise RuntimeError("there is no southbound database yet")
-        return self._controller.southbound.replica
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
 
 
 def _interfaces(claims: Iterable[Claim]) -> set[Uuid]:

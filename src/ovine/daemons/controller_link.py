@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ovine.controller.flows import Body, as_flow
 from ovine.controller.switch import Desired, Plan, SwitchState, bodies
@@ -291,6 +292,17 @@ class SwitchLink:
             self._note_error(error)
             return False
         return True
+
+    async def ask(self, request: Message) -> list[Any] | None:
+        """The items of the answer to a multipart request; None if the link is down or the switch refuses."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return None
+        try:
+            return await connection.multipart(request)
+        except (OSError, ProtocolError, RefusedError) as error:
+            self._note_error(error)
+            return None
 
     async def flush_zones(self, zones: list[int]) -> None:
         """Forgets the connections of zones that are given to somebody new."""

@@ -60,15 +60,17 @@ def mac_number(text: str) -> int:
 
 
 def learn(packet: PacketIn, userdata: Userdata, world: World) -> Iterator[sb.FDB]:
-    """`put_fdb`: the source of the packet is behind its inport."""
-    del userdata, world
+    """`put_fdb`: the source of the packet is behind its inport. The database of OVN 23.03 does not keep when."""
+    del userdata
     datapath, port = packet.field(t.DATAPATH), packet.field(t.INPORT)
     try:
         source = ethernet(packet.packet).src
     except Malformed:
         return
     if datapath and port and not source[0] & 1:
-        yield sb.FDB(mac=source.hex(":"), dp_key=datapath, port_key=port)
+        dated = ("FDB", "timestamp") not in world.southbound.missing_columns
+        when = int(world.now() * 1000) if dated else 0
+        yield sb.FDB(mac=source.hex(":"), dp_key=datapath, port_key=port, timestamp=when)
 
 
 SERVICE: Final = Service(Opcode.PUT_FDB, learn)

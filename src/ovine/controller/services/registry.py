@@ -12,6 +12,7 @@ from ovine.controller.services import (
     Service,
     acl_log,
     activation,
+    ageing,
     announcements,
     bfd,
     dhcp4,
@@ -67,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     *prefix_delegation.RULES,
     *snooping.RULES,
     *health.RULES,
+    *ageing.RULES,
 )
 
 
@@ -81,6 +83,7 @@ def timed() -> TimedServices:
             bfd.Sessions(rng),
             snooping.Snooping(),
             health.HealthChecks(rng),
+            ageing.Refresher(rng),
         )
     )
 
@@ -91,5 +94,6 @@ WANTS: tuple[Relation[Any, Any], ...] = (
     bfd.SESSIONS,
     snooping.SWITCHES,
     health.WATCHED,
+    ageing.AGEING,
 )
 """What they are told."""

@@ -10,7 +10,7 @@ Time is monotonic, in seconds. Tests: tests/unit/controller/services/test_timed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ovine.controller.services import World
@@ -42,13 +42,20 @@ class Fact(NamedTuple):
     value: Any
 
 
-Effect = Message | Row | Change | Gone | Fact
-
-
 class Event:
-    """What a packet tells a timed service; each service has classes of its own."""
+    """What a packet or the switch tells a timed service; each service has classes of its own."""
 
     __slots__ = ()
+
+
+class Inquiry(NamedTuple):
+    """A multipart request to the switch. Who asks hears `answer(request, items)`, or nothing if the switch is gone."""
+
+    request: Message
+    answer: Callable[[Any, tuple[Any, ...]], Event]
+
+
+Effect = Message | Row | Change | Gone | Fact | Inquiry
 
 
 class Timed(Protocol):

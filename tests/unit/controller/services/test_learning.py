@@ -51,7 +51,11 @@ def test_where_an_instance_that_is_nowhere_was_matters_only_to_those_who_take_th
 def test_put_fdb_learns_the_source_behind_the_inport() -> None:
     carried = userdata("put_fdb(inport, eth.src); next;")
     place = (("metadata", 1, None), ("reg14", 4, None))
-    assert handle(FRAME, carried, place) == [sb.FDB(mac="02:00:00:00:00:01", dp_key=1, port_key=4)]
+    row = sb.FDB(mac="02:00:00:00:00:01", dp_key=1, port_key=4, timestamp=1_000_000_000)
+    assert handle(FRAME, carried, place) == [row]
+    older = Host()
+    older.southbound.missing_columns = frozenset({("FDB", "timestamp")})
+    assert handle(FRAME, carried, place, older) == [sb.FDB(mac="02:00:00:00:00:01", dp_key=1, port_key=4)]
 
 
 @pytest.mark.parametrize(

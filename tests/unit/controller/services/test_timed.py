@@ -100,4 +100,4 @@ def test_events_of_packets_are_kept_for_the_clock_and_messages_are_sent() -> Non
 
 
 def test_every_service_is_told_what_it_wants_and_rests_at_first() -> None:
-    assert len(WANTS) == 5 and timed().deadline() is None
+    assert len(WANTS) == 6 and timed().deadline() is None

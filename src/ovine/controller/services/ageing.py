@@ -1,0 +1,222 @@
+"""Learned addresses live as long as they are used: this host refreshes the rows that its packets use.
+
+A switch or router with a threshold (`ovine.model.ages`) has what it learned deleted at that age, counted from the
+row's `timestamp`. The switch counts how often a flow was hit, and when last; so it knows what is *used*:
+
+- `LOOKUP_FDB`: the machine has sent something, by a port that is here;
+- `LOOKUP_MAC`: the neighbour has said by ARP or ND that it is there;
+- `NEIGHBOUR_USED`: something was sent to the neighbour from here. That says nothing about the neighbour, so it is
+  *probed* (`ovine.controller.services.probes`); the answer is a use of the kind before, on the host where it comes in.
+
+A row is refreshed, or its neighbour probed, when it has reached half of its age, and if it was used for longer than an
+eighth of it after it was refreshed last. Looks are an eighth of the least threshold apart, at another time on each
+host: so one host acts, and the others see that it is done; and there is time for a probe, a second one, and the look
+at another host that sees the answer.
+
+Cost. Without a threshold, nothing. With one, a look asks for one sum for each table: what all its flows have counted.
+Only if that has changed, or something was used when it was too young, are the single flows read; so a host pays for
+rows if it uses some. Rows are written twice in their lifetime, by one host, however much they are used.
+
+Sources: ovn-nb(5), ovn-sb(5) (columns `timestamp`); RFC 4861 §7.3. Tests:
+tests/unit/controller/services/test_ageing_of_learned.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from ovine.controller import tables as t
+from ovine.controller.local import LOCAL_DATAPATHS
+from ovine.controller.services import World
+from ovine.controller.services.frames import IPV6
+from ovine.controller.services.probes import probe
+from ovine.controller.services.timed import Change, Effect, Event, Inquiry
+from ovine.engine import Emit, Reader, Relation, rule
+from ovine.model import ages, sb
+from ovine.model.base import Uuid
+from ovine.openflow import Aggregate, AggregateRequest, FlowDesc, FlowStatsRequest, Match
+
+SHARE: Final = 8
+"""Looks in the least lifetime; what is used for one of them only is not in use."""
+SHORTEST: Final = 0.25
+"""Seconds between two looks, at least."""
+RESOLUTION: Final = 1.0
+"""Seconds; the switch says in whole ones when a flow was hit last."""
+_FDB: Final = (t.LOOKUP_FDB,)
+_HEARD: Final = (t.LOOKUP_MAC, t.LOOKUP_MAC6)
+_SENT: Final = (t.NEIGHBOUR_USED,)
+
+
+class Ages(NamedTuple):
+    """What ages in a datapath that is here: its tunnel key, and thresholds in seconds."""
+
+    key: int
+    fdb: int
+    bindings: ages.Thresholds
+
+
+AGEING: Relation[Uuid, Ages] = Relation("datapaths whose learned addresses age")
+
+
+@rule(over=LOCAL_DATAPATHS, writes=(AGEING,))
+def ageing(q: Reader, datapath: Uuid) -> Iterator[Emit]:
+    """The thresholds of a local datapath, if it has some; ValueError if they make no sense."""
+    row = q.get(sb.DatapathBinding, datapath)
+    if row is not None:
+        made = Ages(row.tunnel_key, ages.of_switch(row.external_ids), ages.of_router(row.external_ids))
+        if made.fdb or made.bindings.least:
+            yield AGEING(datapath, made)
+
+
+@dataclass(frozen=True)
+class Counted(Event):
+    """What the switch answers to a question about its counters."""
+
+    request: Any
+    items: tuple[Any, ...]
+
+
+class Used(NamedTuple):
+    """A row whose flow has been hit."""
+
+    table: type[sb.FDB] | type[sb.MACBinding]
+    row: sb.FDB | sb.MACBinding
+    threshold: int
+    port: sb.PortBinding | None = None
+    """The router port, for a binding that something was sent to."""
+
+
+class Refresher:
+    """Looks at what is used, and refreshes or probes it. `rng` spreads the looks of hosts."""
+
+    name = "ageing"
+    wants = AGEING
+    events = (Counted,)
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._due: dict[int, float] = {}
+        """When to look next, by OpenFlow table."""
+        self._sums: dict[int, int] = {}
+        """Packets that a table had counted at the last look, unless the next look is to be at its flows anyway."""
+        self._answers: list[Counted] = []
+
+    def hear(self, event: Counted, now: float) -> None:
+        """Keeps an answer of the switch for the next step."""
+        del now
+        self._answers.append(event)
+
+    def step(self, wanted: Mapping[Uuid, Ages], world: World, now: float) -> Iterator[Effect]:
+        """Draws the conclusions from what the switch has answered, and looks again where it is time."""
+        answers, self._answers = self._answers, []
+        intervals = _intervals(wanted, world)
+        for table in [table for table in self._due if table not in intervals]:
+            del self._due[table]
+            self._sums.pop(table, None)
+        for answer in answers:
+            if answer.request.table in intervals:
+                yield from self._conclude(answer, wanted, world)
+        for table, interval in intervals.items():
+            due = self._due.setdefault(table, now + self._rng.uniform(0, interval))
+            if min(due, now + interval) <= now:
+                self._due[table] = now + interval
+                yield Inquiry(AggregateRequest(table), Counted)
+            else:
+                self._due[table] = min(due, now + interval)
+
+    def deadline(self) -> float | None:
+        """When to look next."""
+        return min(self._due.values(), default=None)
+
+    def _conclude(self, answer: Counted, wanted: Mapping[Uuid, Ages], world: World) -> Iterator[Effect]:
+        table = answer.request.table
+        if isinstance(answer.request, AggregateRequest):
+            packets = sum(one.packets for one in answer.items if isinstance(one, Aggregate))
+            if self._sums.get(table, 0) != packets:
+                self._sums[table] = packets
+                yield Inquiry(FlowStatsRequest(table, _only(table, wanted)), Counted)
+            return
+        by_key = {found.key: (datapath, found) for datapath, found in wanted.items()}
+        for described in answer.items:
+            if isinstance(described, FlowDesc) and described.packets:
+                yield from self._flow(table, described, by_key, world)
+
+    def _flow(
+        self, table: int, described: FlowDesc, by_key: Mapping[int, tuple[Uuid, Ages]], world: World
+    ) -> Iterator[Effect]:
+        """What follows from one flow that has been hit."""
+        fields = {name: value for name, value, mask in described.flow.match if mask is None}
+        datapath, found = by_key.get(fields.get(t.DATAPATH, 0), (None, None))
+        if datapath is None or found is None:
+            return
+        used = _of_switch(fields, found, world) if table in _FDB else _of_router(table, fields, datapath, found, world)
+        if used is None or not used.threshold:
+            return
+        clock = world.now()
+        last, known = clock - described.idle_age, used.row.timestamp / 1000
+        if last - known < max(RESOLUTION, used.threshold / SHARE):
+            return
+        if clock - known < used.threshold / 2:
+            self._sums.pop(table, None)  # it is too young: whether or not it is used again, look at it once more
+        elif used.port is None:
+            yield Change(used.table, used.row.uuid, (("timestamp", int(last * 1000)),))
+        elif isinstance(used.row, sb.MACBinding):
+            self._sums.pop(table, None)  # until there is an answer
+            asked = probe(world, found.key, used.port, used.row)
+            if asked is not None:
+                yield asked
+
+
+def _intervals(wanted: Mapping[Uuid, Ages], world: World) -> dict[int, float]:
+    """The tables to look at, with the seconds between two looks. Where no rows are, there is nothing to see."""
+    found: dict[int, float] = {}
+    fdb = min((one.fdb for one in wanted.values() if one.fdb), default=0)
+    bindings = min((one.bindings.least for one in wanted.values() if one.bindings.least), default=0)
+    replica = world.southbound if wanted else None
+    if replica is None:
+        return found
+    if fdb and replica.rows(sb.FDB) and ("FDB", "timestamp") not in replica.missing_columns:
+        found |= dict.fromkeys(_FDB, max(SHORTEST, fdb / SHARE))
+    if bindings and replica.rows(sb.MACBinding):
+        found |= dict.fromkeys((*_HEARD, *_SENT), max(SHORTEST, bindings / SHARE))
+    return found
+
+
+def _only(table: int, wanted: Mapping[Uuid, Ages]) -> Match:
+    """What restricts a question about a table to what ages, if that is in one datapath; "" asks for all."""
+    keys = [one.key for one in wanted.values() if (one.fdb if table in _FDB else one.bindings.least)]
+    return ((t.DATAPATH, keys[0], None),) if len(keys) == 1 else ()
+
+
+def _of_switch(fields: Mapping[str, int], found: Ages, world: World) -> Used | None:
+    mac = fields.get("eth_src", 0).to_bytes(6).hex(":")
+    row = world.southbound.index(sb.FDB, "mac", "dp_key").one(mac, found.key)
+    if row is None or row.port_key != fields.get(t.INPORT):
+        return None
+    return Used(sb.FDB, row, found.fdb)
+
+
+def _of_router(table: int, fields: Mapping[str, int], datapath: Uuid, found: Ages, world: World) -> Used | None:
+    """The binding that a flow is about, if it is a learned one; a configured one may have the same flow."""
+    heard = table in _HEARD
+    ports = world.southbound.index(sb.PortBinding, "datapath", "tunnel_key")
+    port = ports.one(datapath, fields.get(t.INPORT if heard else t.OUTPORT, 0))
+    if port is None:
+        return None
+    ip = _address(fields, 6 if table == t.LOOKUP_MAC6 or fields.get("eth_type") == IPV6 else 4)
+    row = world.southbound.index(sb.MACBinding, "logical_port", "ip").one(port.logical_port, ip)
+    if row is None or (heard and row.mac != fields.get("eth_src", 0).to_bytes(6).hex(":")):
+        return None
+    return Used(sb.MACBinding, row, found.bindings.of(ip), None if heard else port)
+
+
+def _address(fields: Mapping[str, int], version: int) -> str:
+    words = range(1 if version == 4 else 4)
+    return str(ip_address(b"".join(fields.get(f"reg{n}", 0).to_bytes(4) for n in words)))
+
+
+RULES: Final = (ageing,)
