@@ -27,7 +27,7 @@ from support.packet_cases import Case, Step, read
 from support.trace_frames import about, packet
 
 UNKNOWN = re.compile(
-    r"^(nested|host|also|ids|hear|where|bfd|stick) |mcast_snoop|localnet_learn|ethtype|l2gateway"
+    r"^(nested|host|also|ids|hear|where|bfd|stick|keep) |mcast_snoop|localnet_learn|ethtype|l2gateway"
     r"|^send .* (first|last) ",
     re.MULTILINE,
 )

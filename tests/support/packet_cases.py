@@ -20,6 +20,12 @@
     until a a.mac>c.mac ip a.ip>10.0.0.{1..9} udp 1>2   the same, with another number each time
     stick a a.mac>c.mac ip a.ip>10.0.0.9 udp {1..9}>1   sends that often, and all are seen by the same one of two
       b|c *
+    keep 6 a a.mac>c.mac ip a.ip>10.0.0.9 udp 1>2    the same again and again for 6 seconds, and it is always as expected
+      c same
+    answers x                                        from now on x says who it is to those who ask it alone
+    asked x                                          somebody has done so since the last such line
+    silent x                                         x answers no more
+    forgotten MAC_Binding ip x.ip                    waits until no row of the southbound has that
     hear                                             what comes by itself, beside other things
       x r-sw.mac>*
     host h1 ovn-chassis-mac-mappings=physnet1:02:…  an external_id of a host's Open_vSwitch row, for this case
@@ -149,6 +155,8 @@ class Runner:
     """Machines outside, and their namespaces."""
     host_settings: list[tuple[str, str, str]] = field(default_factory=list)
     """Hosts, keys, and what they had before, "" for nothing."""
+    answering: dict[str, int] = field(default_factory=dict)
+    """Who answers questions for it, and how many there have been."""
     settled: bool = False
 
     def run(self) -> None:
@@ -236,6 +244,39 @@ class Runner:
         while difference := self._try(step, 0.3, next(turns)):
             if time.monotonic() > deadline:
                 raise CaseError(difference)
+
+    def do_keep(self, step: Step) -> None:
+        self._settle()
+        seconds = float(step.words[1])
+        repeated = replace(step, words=(step.words[0], *step.words[2:]))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            difference = self._try(repeated, ARRIVAL)
+            if difference:
+                raise CaseError(difference)
+
+    def do_answers(self, step: Step) -> None:
+        self.answering[step.words[1]] = 0
+
+    def do_silent(self, step: Step) -> None:
+        del self.answering[step.words[1]]
+
+    def do_asked(self, step: Step) -> None:
+        name = step.words[1]
+        deadline = time.monotonic() + EVENTUALLY
+        while not self.answering[name]:
+            if (left := deadline - time.monotonic()) < 0:
+                raise CaseError(f"  nobody asks {name}")
+            self._receive(left)
+        self.answering[name] = 0
+
+    def do_forgotten(self, step: Step) -> None:
+        _, table, column, value = (self.network.filled(word) for word in step.words)
+        deadline = time.monotonic() + EVENTUALLY
+        while found := self.lab.sbctl("--bare", "--columns=_uuid", "find", table, f'{column}="{value}"').split():
+            if (left := deadline - time.monotonic()) < 0:
+                raise CaseError(f"  {found[0]} is there")
+            self._receive(min(left, 0.2))
 
     def do_stick(self, step: Step) -> None:
         self._settle()
@@ -343,9 +384,24 @@ class Runner:
         for opened in ready:
             frame, outgoing = _taken(opened)
             text = describe(frame)
-            if not outgoing:
+            if not outgoing and not self._answered(by_socket[opened], text):
                 seen.append((by_socket[opened].name, text))
         return seen
+
+    def _answered(self, port: Port, text: str) -> bool:
+        """Answers who asks a port alone who it is, if the port does so."""
+        mac, ip, ip6 = (self.network.addresses.get(f"{port.name}.{kind}", "") for kind in ("mac", "ip", "ip6"))
+        if port.name not in self.answering or f">{mac} " not in text:
+            return False
+        if found := re.fullmatch(rf"(\S+)>{mac} arp request \S+/(\S+)>\S+/{ip}", text):
+            answer = f"{mac}>{found[1]} arp reply {mac}/{ip}>{found[1]}/{found[2]}"
+        elif found := re.fullmatch(rf"(\S+)>{mac} ip6 (\S+)>{ip6} ns {ip6} \S+", text):
+            answer = f"{mac}>{found[1]} ip6 {ip6}>{found[2]} na 60 {ip6} {mac}"
+        else:
+            return False
+        self.answering[port.name] += 1
+        port.socket.send(build(answer))
+        return True
 
     def _is_for_another(self, port: str, text: str) -> bool:
         """Whether this is between others outside: bridges bring it to all until they know who is where."""
