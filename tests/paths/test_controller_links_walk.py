@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ovine.controller.local import LOCAL_DATAPATHS
 from ovine.controller.reach import SEEDS, STEPS
 from ovine.model import sb, vs
+from ovine.model.base import StrMap
 from support.controller_world import World, uuid_of
 
 SWITCHES = st.sampled_from(["sw1", "sw2", "pub"])
@@ -91,6 +92,31 @@ class LinksWalk(RuleBasedStateMachine):
     def provider(self, switch: str, kind: str, tag: int) -> None:
         options = {"options:network_name": "phys", "options:l2gateway-chassis": "hv1"}
         self.world.port("net", switch, 11, type=kind, **({"tag": tag} if tag else {}), **options)
+
+    @rule(router=ROUTERS, threshold=st.sampled_from(["", "10", "10.0.0.0/8:0;5"]))
+    def ages(self, router: str, threshold: str) -> None:
+        ids = {"logical-router": uuid_of(router), "name": router, "mac_binding_age_threshold": threshold}
+        self.world.change(sb.DatapathBinding, uuid_of("datapath", router), external_ids=StrMap(ids))
+
+    @rule(
+        router=ROUTERS,
+        switch=SWITCHES,
+        ip=st.sampled_from(["10.0.0.9", "fd00::9"]),
+        when=st.integers(0, 2),
+        there=st.booleans(),
+    )
+    def learns(self, router: str, switch: str, ip: str, when: int, there: bool) -> None:
+        row = sb.MACBinding(
+            uuid=uuid_of("binding", router, ip),
+            logical_port=f"{router}-{switch}",
+            ip=ip,
+            mac="02:00:00:00:00:77",
+            timestamp=when,
+            datapath=uuid_of("datapath", router),
+        )
+        self.world.put(row)
+        if not there:
+            self.world.remove(sb.MACBinding, row.uuid)
 
     @rule(switch=SWITCHES, grouped=st.booleans())
     def external(self, switch: str, grouped: bool) -> None:

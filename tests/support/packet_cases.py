@@ -20,7 +20,7 @@
     until a a.mac>c.mac ip a.ip>10.0.0.{1..9} udp 1>2   the same, with another number each time
     stick a a.mac>c.mac ip a.ip>10.0.0.9 udp {1..9}>1   sends that often, and all are seen by the same one of two
       b|c *
-    keep 6 a a.mac>c.mac ip a.ip>10.0.0.9 udp 1>2    the same again and again for 6 seconds, and it is always as expected
+    keep 6 a a.mac>c.mac ip a.ip>10.0.0.9 udp 1>2    the same again and again for 6 seconds, always as expected
       c same
     answers x                                        from now on x says who it is to those who ask it alone
     asked x                                          somebody has done so since the last such line
