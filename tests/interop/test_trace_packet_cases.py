@@ -39,7 +39,9 @@ LEFT_OUT = {
         *("lb_switch", "nat_errors", "nat_exempted", "nat_floating6", "nat_match_distributed", "nat_match_router"),
         *("nat_other_network", "nat_snat", "route_ecmp_symmetric"),
     ),
-    "one of several, of which a trace takes the first": ("lb_backends", "route_ecmp", "route_policy"),
+    "one of several, of which a trace takes the first": (
+        *("lb_backends", "route_ecmp", "route_policy", "route_policy_chains_ecmp"),
+    ),
     "what hosts learn, and packets that wait for it": (
         *("lb_neighbours", "neighbour_ageing", "neighbour_dynamic", "neighbour_heard", "neighbour_unknown"),
         *("route_output_port", "router_echo"),

@@ -34,6 +34,8 @@ ROUTER = st.sampled_from(ROUTERS)
 RPORT = st.sampled_from(RPORTS)
 HOLDER = st.sampled_from((*ROUTERS, "-"))
 BFD = ("b1", "b2")
+POLICIES = st.sampled_from(("p", "q", "s", "t"))
+ACTIONS = st.sampled_from(("allow", "drop", "reroute", "jump"))
 SWITCH = st.sampled_from(("s1", "s2"))
 COMMANDS = st.one_of(
     command(
@@ -79,12 +81,12 @@ COMMANDS = st.one_of(
     ),
     command("unroute", st.sampled_from(("x", "y", "z"))),
     command(
-        *("policy", HOLDER, st.sampled_from(("p", "q")), st.sampled_from(("1", "2"))),
-        *(st.sampled_from(MATCHES).map(lambda match: f"'{match}'"), st.sampled_from(("allow", "drop", "reroute"))),
+        *("policy", HOLDER, POLICIES, st.sampled_from(("1", "2"))),
+        *(st.sampled_from(MATCHES).map(lambda match: f"'{match}'"), ACTIONS),
         *(st.sampled_from(NEXT_HOPS), st.sampled_from(NEXT_HOPS)),
-        more=some("pkt_mark=7"),
+        more=some("pkt_mark=7", "chain=a", "chain=b", "to=a", "to=b", "to=c"),
     ),
-    command("unpolicy", st.sampled_from(("p", "q"))),
+    command("unpolicy", POLICIES),
     command("nat", ROUTER, st.sampled_from(("snat 10.0.0.1", "snat 10.0.1.7", "dnat_and_snat 10.0.1.7")), "10.1.0.1"),
     command("bfd", st.sampled_from(BFD), RPORT, st.sampled_from(("10.0.0.9", "fd00::9"))),
     command("unbfd", st.sampled_from(BFD)),

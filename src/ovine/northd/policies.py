@@ -2,10 +2,14 @@
 
 A policy is one flow; one with several next hops has another for each of them, which matches again what the policy does
 together with the next hop that was drawn. A policy concerns packets of the IP version of its next hops.
+Policies are in *chains*, each known by its name and on each router by a number (`ovine.northd.policy_chains`). The
+default chain, "", is asked first; a policy with the action `jump` has another one go on, for good: what no
+policy of that chain is about goes its way.
+
 A next hop that no network of the router has is reported, and the others are used; without any, the policy has no
-effect.
-Wire behaviour is that of ovn-northd(8), "Router policies".
-Tests: tests/cases/northd/policies.txt.
+effect. Nor has a jump that leads back to its own chain.
+Wire behaviour is that of ovn-northd(8), "Router policies"; jumps are as in OVN 25.03.
+Tests: tests/cases/northd/policies.txt, policy_chains.txt.
 """
 
 from __future__ import annotations
@@ -14,25 +18,38 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, rule
-from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow
 from ovine.northd.next_hops import segment
-from ovine.northd.router_pipeline import OUTPORT, POLICY, POLICY_DRAW
+from ovine.northd.policy_chains import (
+    DEFAULT,
+    ROUTER_OF_POLICY,
+    Chain,
+    Jump,
+    chain_number,
+    is_circular,
+    unreadable,
+)
+from ovine.northd.router_pipeline import CHAIN, CHAINED, OUTPORT, POLICY, POLICY_DRAW
 from ovine.northd.router_ports import NEXT_HOPS, ROUTER_PORTS, Way, next_hop_used, sent_by, way_to
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
 from ovine.northd.routes import host
 
 SOURCE = "policies"
-STRICTNESS = {"drop": 0, "reroute": 1, "allow": 2}
+STRICTNESS = {"drop": 0, "jump": 1, "reroute": 2, "allow": 3}
 
-SHARED = (Shared(ROUTERS, POLICY, 0, "1", "next;", SOURCE),)
+SHARED = (
+    Shared(ROUTERS, POLICY, 0, "1", "next;", SOURCE),
+    Shared(ROUTERS, CHAINED, 0, "1", "next;", SOURCE),
+)
 
-ROUTER_OF_POLICY = Index(nb.LogicalRouter, lambda router: router.policies, "routers by policy")
-
-ALIKE = Index(nb.LogicalRouterPolicy, lambda row: ((row.priority, row.match),), "policies by priority and match")
+ALIKE = Index(
+    nb.LogicalRouterPolicy,
+    lambda row: ((row.chain, row.priority, row.match),),
+    "policies by chain, priority and match",
+)
 
 
 class Hop(NamedTuple):
@@ -49,34 +66,50 @@ def _policy(q: Reader, key: Uuid) -> Iterator[Emit]:
     router = routers[0]
     priority = row.priority + 1  # 0 is for packets that no policy is about
     mark = _mark(row)
+    default = row.chain == DEFAULT
+    stage = POLICY if default else CHAINED
+    here = f"{CHAIN.field} == {chain_number(q, Chain(router, row.chain))}"
     if row.action != "reroute":
-        actions = "drop;" if row.action == "drop" else f"{mark}next;"
-        yield flow(router, POLICY, priority, row.match, actions, source=SOURCE, hint=key)
+        match = row.match if default else f"{here} && ({row.match})"
+        actions = "drop;" if row.action == "drop" else f"{mark}{_goes_on(q, router, row)}"
+        yield flow(router, stage, priority, match, actions, source=SOURCE, hint=key)
         return
     hops = _hops(q, router, row)[0]
     if not hops:
         return
     for hop in hops:
         yield from next_hop_used(q, key, hop.way, hop.address)
-    match = f"ip{6 if ':' in hops[0].address else 4} && ({row.match})"
+    about = f"ip{6 if ':' in hops[0].address else 4} && ({row.match})"
+    match = about if default else f"{here} && {about}"
     if len(hops) == 1:
         actions = f"{mark}{_sent(q, hops[0])} next;"
-        yield flow(router, POLICY, priority, match, actions, source=SOURCE, hint=key)
+        yield flow(router, stage, priority, match, actions, source=SOURCE, hint=key)
         return
     numbers = ", ".join(str(number + 1) for number in range(len(hops)))
     actions = f"{mark}{POLICY_DRAW.field} = select({numbers});"
-    yield flow(router, POLICY, priority, match, actions, source=SOURCE, hint=key)
+    yield flow(router, stage, priority, match, actions, source=SOURCE, hint=key)
     for number, hop in enumerate(hops, start=1):
-        drawn = f"{match} && {POLICY_DRAW.field} == {number}"
+        drawn = f"{here} && {about} && {POLICY_DRAW.field} == {number}"
         noted = segment(q, q.row(ROUTER_PORTS, hop.way.port))
         actions = f"{_sent(q, hop)} {noted}next;"
         # Above what notes the switch of a port that was chosen before.
         yield flow(router, OUTPORT, 100 + priority, drawn, actions, source=SOURCE, hint=key)
 
 
+def _goes_on(q: Reader, router: Uuid, row: nb.LogicalRouterPolicy) -> str:
+    """What is allowed leaves the policies, as does what jumps to a chain without any."""
+    number = chain_number(q, Chain(router, row.jump_chain)) if row.action == "jump" else None
+    if number is None:
+        return "next;"
+    onward = "next;" if row.chain == DEFAULT else f"next(pipeline = ingress, table = {CHAINED.table});"
+    return f"{CHAIN.field} = {number}; {onward}"
+
+
 def _working(q: Reader, key: Uuid) -> Iterator[Emit]:
     row = q.get(nb.LogicalRouterPolicy, key)
-    if row is not None and _enabled(q, key) and _is_first(q, key) and _readable(row.match):
+    if row is None or not _enabled(q, key) or not _is_first(q, key) or unreadable(row.match):
+        return
+    if row.action != "jump" or not _astray(q, q.find(ROUTER_OF_POLICY, key)[0], row):
         yield from _policy(q, key)
 
 
@@ -94,20 +127,22 @@ def _enabled(q: Reader, key: Uuid) -> bool:
 
 
 def _is_first(q: Reader, key: Uuid) -> bool:
-    """Of policies of one router with the same priority and match the strictest holds."""
+    """Of policies of one chain of a router with the same priority and match the strictest holds."""
     row = q.row(nb.LogicalRouterPolicy, key)
-    alike: tuple[Uuid, ...] = q.find(ALIKE, (row.priority, row.match))
+    alike: tuple[Uuid, ...] = q.find(ALIKE, (row.chain, row.priority, row.match))
     router = q.find(ROUTER_OF_POLICY, key)[0]
     rivals = [other for other in alike if router in q.find(ROUTER_OF_POLICY, other)]
     return key == min(rivals, key=lambda other: (STRICTNESS[q.row(nb.LogicalRouterPolicy, other).action], other))
 
 
-def _readable(match: str) -> bool:
-    try:
-        parse_match(match)
-    except SyntaxProblem:
-        return False
-    return True
+def _astray(q: Reader, router: Uuid, row: nb.LogicalRouterPolicy) -> str:
+    """Why a jump leads nowhere; "" if it leads to a chain, if only to one without policies."""
+    if row.jump_chain == DEFAULT:
+        return "it jumps, and jump_chain does not say to which chain; it has no effect"
+    if is_circular(q, Jump(Chain(router, row.chain), Chain(router, row.jump_chain))):
+        back = f"chain {row.chain}" if row.chain != DEFAULT else "the default chain"
+        return f"the chain {row.jump_chain}, to which it jumps, leads back to {back}; it has no effect"
+    return ""
 
 
 def _problems(q: Reader, key: Uuid) -> list[str]:
@@ -115,16 +150,24 @@ def _problems(q: Reader, key: Uuid) -> list[str]:
     if row is None or not _enabled(q, key):
         return []
     router = q.find(ROUTER_OF_POLICY, key)[0]
-    who = f"policy {row.priority} of router {q.row(ROUTER_ROWS, router).name}"
+    chain = f" in chain {row.chain}" if row.chain != DEFAULT else ""
+    who = f"policy {row.priority}{chain} of router {q.row(ROUTER_ROWS, router).name}"
     if not _is_first(q, key):
         return [f"{who}: another has the same priority and match; that one is taken"]
-    try:
-        parse_match(row.match)
-    except SyntaxProblem as problem:
-        return [f"{who}: {row.match!r} cannot be read: {problem.message}"]
+    if problem := unreadable(row.match):
+        return [f"{who}: {problem}"]
+    if row.action == "jump":
+        return [f"{who}: {text}" for text in _jump_problems(q, router, row)]
     if row.action != "reroute":
         return []
     return [f"{who}: {text}" for text in _hops(q, router, row)[1]]
+
+
+def _jump_problems(q: Reader, router: Uuid, row: nb.LogicalRouterPolicy) -> Iterator[str]:
+    if problem := _astray(q, router, row):
+        yield problem
+    elif chain_number(q, Chain(router, row.jump_chain)) is None:
+        yield f"the chain {row.jump_chain}, to which it jumps, has no policies; what jumps there is allowed"
 
 
 def _hops(q: Reader, router: Uuid, row: nb.LogicalRouterPolicy) -> tuple[list[Hop], list[str]]:

@@ -17,7 +17,6 @@ from ovine.northd.router_mtu import bypass, larger_than
 from ovine.northd.router_pipeline import (
     ADMIT,
     DNAT,
-    ECMP,
     LARGER,
     LEARN,
     LOOKUP,
@@ -35,7 +34,7 @@ from ovine.northd.router_ports import ENABLED, ROUTER_PORTS
 
 SOURCE = "router_admission"
 
-_PASSED = (LOOKUP, LEARN, UNSNAT, TRACK, DNAT, REMEMBER, ECMP, OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP)
+_PASSED = (LOOKUP, LEARN, UNSNAT, TRACK, DNAT, REMEMBER, OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP)
 """Stages that concern few packets; the other stages have their last resort where their features are."""
 
 SHARED = (

@@ -55,7 +55,12 @@ INGRESS = declare(
         "it draws one.",
     ),
     ("lr_in_ecmp", "Carries the draw out."),
-    ("lr_in_policy", "The routing policies: drop, or another next hop. Where that has several, one is drawn."),
+    (
+        "lr_in_policy",
+        "The routing policies: drop, or another next hop. Where that has several, one is drawn. Those of the default "
+        "chain; a jump says which other chain is to go on.",
+    ),
+    ("lr_in_chain", "The routing policies of the other chains, for packets that have jumped there."),
     (
         "lr_in_outport",
         "Carries that draw out, and notes on which switch the next hop is. Has relayed DHCP replies checked.",
@@ -85,7 +90,7 @@ EGRESS = declare(
 
 STAGES = INGRESS + EGRESS
 ADMIT, LOOKUP, LEARN, INPUT, UNSNAT, TRACK, DNAT, REMEMBER, PREPARE = INGRESS[:9]
-ROUTE, ECMP, POLICY, OUTPORT, RESOLVE, MTU, TOO_BIG, REDIRECT, REQUEST = INGRESS[9:]
+ROUTE, ECMP, POLICY, CHAINED, OUTPORT, RESOLVE, MTU, TOO_BIG, REDIRECT, REQUEST = INGRESS[9:]
 OUT_UNDNAT, OUT_COMMIT, OUT_SNAT, OUT_LOOP, OUT_DELIVER = EGRESS
 
 PORT_MAC = Register("port_mac", "xreg0[0..47]", ADMIT, PREPARE, "Ethernet address of the input port")
@@ -113,16 +118,20 @@ ROUTE_DRAW = Register("route_draw", "reg8[0..15]", ROUTE, ECMP, "which of the ro
 POLICY_DRAW = Register(
     "policy_draw", "reg8[16..31]", POLICY, OUTPORT, "which of the policy's next hops was drawn, from 1"
 )
+CHAIN = Register("chain", "reg8[0..15]", POLICY, OUTPORT, "the chain of policies, 0 for the default one")
 SEGMENT = Register("segment", "reg9[8..31]", OUTPORT, RESOLVE, "tunnel key of the switch that the next hop is on")
 TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger than the gateway_mtu of its output")
 
 RELAYED = Register("relayed", "reg3[0]", INPUT, UNSNAT, "the packet is a DHCP request that is ready for its server")
 ACCEPTED = Register("accepted", "reg3[1]", OUTPORT, RESOLVE, "the packet is a DHCP reply that is ready for its client")
 
+NOTHING_DRAWN = f"{ROUTE_DRAW.field} = 0; {POLICY_DRAW.field} = 0;"
+"""Ends the choice of routes: policies find their registers, which others have used before, empty."""
+
 _COMMON = (
     *(PORT_MAC, LARGER, LOOPED, LEARNS, KNOWN, SYMMETRIC, RETURNS, ADVERTISED, TABLE, DIRECT),
     *(AFFINE, SESSION, SESSION_PORT, VIP4, VIP_PORT),
-    *(ROUTE_DRAW, POLICY_DRAW, SEGMENT, TOO_LARGE),
+    *(ROUTE_DRAW, POLICY_DRAW, CHAIN, SEGMENT, TOO_LARGE),
 )
 FAMILIES = ((*_COMMON, NEXT_HOP4, OWN4, RELAYED, ACCEPTED), (*_COMMON, NEXT_HOP6, OWN6))
 """The registers of an IPv4 and of an IPv6 packet; those of one must not overlap."""

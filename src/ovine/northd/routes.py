@@ -26,7 +26,7 @@ from ovine.northd.bfd import is_down
 from ovine.northd.datapaths import ROUTERS
 from ovine.northd.flows import FLOWS, Shared, flow, quoted
 from ovine.northd.inputs import ROUTER_OF_ROUTE, ROUTER_PORT_NAMED
-from ovine.northd.router_pipeline import ECMP, PREPARE, ROUTE, ROUTE_DRAW, TABLE
+from ovine.northd.router_pipeline import ECMP, NOTHING_DRAWN, PREPARE, ROUTE, ROUTE_DRAW, TABLE
 from ovine.northd.router_ports import ENABLED, NEXT_HOPS, ROUTER_PORTS, RouterPort, Way, next_hop_used, sent_by, way_to
 from ovine.northd.routers import ROUTERS as ROUTER_ROWS
 
@@ -40,6 +40,7 @@ MAIN = ""
 SHARED = (
     Shared(ROUTERS, PREPARE, 0, "1", "next;", SOURCE),
     Shared(ROUTERS, ROUTE, 0, "1", "drop;", SOURCE),
+    Shared(ROUTERS, ECMP, 0, "1", f"{NOTHING_DRAWN} next;", SOURCE),
 )
 
 
@@ -238,7 +239,8 @@ def group_flows(q: Reader, group: Group) -> Iterator[Emit]:
     yield flow(group.router, ROUTE, priority, match, draw, source=SOURCE, hint=routes[0].key)
     for number, route in enumerate(routes, start=1):
         drawn = f"{match} && {ROUTE_DRAW.field} == {number}"
-        yield flow(group.router, ECMP, priority, drawn, _taken(q, route, ""), source=SOURCE, hint=route.key)
+        taken = _taken(q, route, f"{NOTHING_DRAWN} ")
+        yield flow(group.router, ECMP, priority, drawn, taken, source=SOURCE, hint=route.key)
 
 
 def _taken(q: Reader, route: Route, before: str) -> str:

@@ -10,6 +10,7 @@ from ovine import northd
 from ovine.engine import Engine
 from ovine.northd import bfd, mac_bindings
 from ovine.northd.flows import FLOWS
+from ovine.northd.router_pipeline import RESOLVE
 from ovine.northd.router_ports import ROUTER_PORTS, Way, parse_network
 from ovine.northd.routes import MAIN, ROUTES, table_number
 from ovine.northd.sets import ADDRESS_SETS
@@ -49,7 +50,7 @@ def test_an_address_on_a_switch_costs_its_routers_an_entry_of_a_set_and_no_flow(
     northbound, engine = shared_network(10)
     engine.take(ADDRESS_SETS)
     changed, ran = after(northbound, engine, "port out y addresses='0a:00:00:00:01:01 172.16.0.201'")
-    assert not [key for key in changed if key[1:3] == ("ingress", 13)]
+    assert not [key for key in changed if key[1:3] == ("ingress", RESOLVE.table)]
     (delta,) = engine.take(ADDRESS_SETS)
     assert set(engine.rows(ADDRESS_SETS)[delta.key].addresses) == {"172.16.0.200", "172.16.0.201"}
     assert ran["northd.next_hops.neighbour"] == ran["northd.next_hops.hand_over"] == 1
@@ -59,10 +60,10 @@ def test_an_address_on_a_switch_costs_its_routers_an_entry_of_a_set_and_no_flow(
 def test_an_address_becomes_a_next_hop_with_the_first_route_that_names_it() -> None:
     northbound, engine = shared_network(10)
     changed, ran = after(northbound, engine, "route r1 one 192.168.0.0/24 172.16.0.200")
-    assert len([key for key in changed if key[1:3] == ("ingress", 13)]) == 1
+    assert len([key for key in changed if key[1:3] == ("ingress", RESOLVE.table)]) == 1
     assert ran["northd.next_hops.neighbour"] == 1
     changed, _ = after(northbound, engine, "route r2 two 192.168.0.0/24 172.16.0.200")
-    assert not [key for key in changed if key[1:3] == ("ingress", 13)]
+    assert not [key for key in changed if key[1:3] == ("ingress", RESOLVE.table)]
 
 
 def test_a_router_more_costs_its_own_flows_and_one_for_each_address_that_others_see() -> None:
