@@ -121,7 +121,6 @@ POLICY_DRAW = Register(
 CHAIN = Register("chain", "reg8[0..15]", POLICY, OUTPORT, "the chain of policies, 0 for the default one")
 SEGMENT = Register("segment", "reg9[8..31]", OUTPORT, RESOLVE, "tunnel key of the switch that the next hop is on")
 TOO_LARGE = Register("too_large", "reg9[0]", MTU, TOO_BIG, "the packet is larger than the gateway_mtu of its output")
-
 RELAYED = Register("relayed", "reg3[0]", INPUT, UNSNAT, "the packet is a DHCP request that is ready for its server")
 ACCEPTED = Register("accepted", "reg3[1]", OUTPORT, RESOLVE, "the packet is a DHCP reply that is ready for its client")
 
