@@ -54,8 +54,9 @@ SHARED = (
     Shared(RELAYING, INPUT, 120, REPORTS, "next;", SOURCE),
     Shared(RELAYING, INPUT, 86, EXPIRED, "drop;", SOURCE),
     Shared(RELAYING, INPUT, 82, MULTICAST, "next;", SOURCE),
+    # Above the flows of addresses: a report may be sent to the address that it is about, with a hop limit of 1.
+    Shared(RELAYING, ROUTE, 510, REPORTS, _FOR_STATIC, SOURCE),
     # Above the routes, whose priorities end at 387.
-    Shared(RELAYING, ROUTE, 460, REPORTS, _FOR_STATIC, SOURCE),
     Shared(RELAYING, ROUTE, 455, LOCAL, "drop;", SOURCE),
     Shared(RELAYING, ROUTE, 450, MULTICAST, f"ip.ttl--; {_FOR_STATIC}", SOURCE),
 )
