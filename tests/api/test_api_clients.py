@@ -249,6 +249,22 @@ def test_the_openstack_command_works_on_subnet_pools(alice_cli: Cli, admin_cli: 
     admin("subnet pool delete six")
 
 
+def test_the_openstack_command_shows_how_many_addresses_are_left(admin_cli: Cli) -> None:
+    admin = admin_cli
+    network = admin.json("network create well")
+    admin("subnet create --network well --subnet-range 10.70.0.0/29 --no-dhcp well4")
+    admin("subnet create --network well --ip-version 6 --subnet-range fd00:70::/64 --no-dhcp well6")
+    admin("port create --network well --fixed-ip subnet=well4 bucket")
+    (listed,) = (item for item in admin.json("ip availability list") if item["Network Name"] == "well")
+    assert (listed["Total IPs"], listed["Used IPs"]) == (5, 1)
+    (six,) = (item for item in admin.json("ip availability list --ip-version 6") if item["Network Name"] == "well")
+    assert (six["Total IPs"], six["Used IPs"]) == (2**64 - 1, 0)
+    shown = admin.json("ip availability show well")
+    assert (shown["id"], shown["total_ips"], len(shown["subnet_ip_availability"])) == (network["id"], 2**64 + 4, 2)
+    admin("port delete bucket")
+    admin("network delete well")
+
+
 async def write_agent(remote: str, agent: model.Agent) -> None:
     """What a plugin does for a host."""
     client = Client(model.DATABASE, remote, monitors=[])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -76,4 +77,12 @@ def json_reply(status: int, body: Any = None, headers: Mapping[str, str] | None 
         extra["Connection"] = "close"
     if body is None:
         return Response(status_code=status, headers=extra)
-    return Response(orjson.dumps(body), status, extra, "application/json")
+    return Response(_json(body), status, extra, "application/json")
+
+
+def _json(body: Any) -> bytes:
+    """orjson writes integers of up to 64 bits; a network may have more addresses than that."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body).encode()

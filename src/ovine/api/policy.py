@@ -84,6 +84,7 @@ RULES: dict[str, str] = {
     "update_subnet": _MEMBER_OR_NET_OWNER,
     "update_subnet:service_types": _ADMIN,
     "delete_subnet": _MEMBER_OR_NET_OWNER,
+    "get_network_ip_availability": _ADMIN,
     "create_subnetpool": _MEMBER,
     "create_subnetpool:shared": _ADMIN,
     "create_subnetpool:is_default": _ADMIN,

@@ -45,6 +45,7 @@ from neutron_lib.api.definitions import (
     l3_ext_gw_multihoming,
     l3_ext_ha_mode,
     network,
+    network_ip_availability,
     network_mtu,
     network_mtu_writable,
     port,
@@ -146,6 +147,7 @@ DEFINITIONS: tuple[ModuleType, ...] = (
     portbindings_extended,
     agent,
     availability_zone,
+    network_ip_availability,
 )
 """The extensions offered that bring attributes of their own."""
 
@@ -280,6 +282,14 @@ BANDWIDTH_LIMIT_RULE = _part("bandwidth_limit_rule", QoSBandwidthLimitRule, QOS_
 DSCP_MARKING_RULE = _part("dscp_marking_rule", QoSDSCPMarkingRule, QOS_POLICY, "policy")
 AGENT = _resource("agent", Agent, agent.RESOURCE_ATTRIBUTE_MAP, lacks=frozenset(_STANDARD))
 TRUNK = _resource("trunk", Trunk, trunk.RESOURCE_ATTRIBUTE_MAP)
+IP_AVAILABILITY = _resource(
+    "network_ip_availability",
+    Network,
+    network_ip_availability.RESOURCE_ATTRIBUTE_MAP,
+    lacks=frozenset(_STANDARD),
+    collection=network_ip_availability.RESOURCE_PLURAL,
+)
+"""Not rows of its own: what `ovine.api.ip_availability` counts."""
 BINDING = _part("binding", PortBinding, PORT, "port")
 PORT_FORWARDING = _part("port_forwarding", PortForwarding, FLOATING_IP, "floating_ip")
 _ALL = (

@@ -86,6 +86,8 @@ class NetworkApi:
             case ["availability_zones"]:
                 _allow(request, "GET", json_reply(204))
                 return json_reply(200, self._service.availability_zones(_query(request)))
+            case ["network-ip-availabilities", *rest] if len(rest) <= 1:
+                return await self._ip_availability(request, caller, rest)
             case ["quotas", *rest]:
                 return await self._quotas(request, caller, rest)
             case ["qos", "rule-types"]:
@@ -97,6 +99,16 @@ class NetworkApi:
             case [path, *rest] if path in BY_PATH:
                 return await self._resource(request, caller, BY_PATH[path], rest)
         raise errors.http_error(404)
+
+    async def _ip_availability(self, request: Request, caller: Caller, rest: list[str]) -> Response:
+        async def list() -> Response:
+            url = f"{base_url(request)}/v2.0/network-ip-availabilities"
+            return json_reply(200, await self._service.ip_availabilities(caller, _query(request), url))
+
+        async def get() -> Response:
+            return json_reply(200, await self._service.ip_availability(caller, rest[0], _query(request)))
+
+        return await _by_method(request, GET=get if rest else list)
 
     async def _quotas(self, request: Request, caller: Caller, rest: list[str]) -> Response:
         service = self._service

@@ -19,6 +19,7 @@ from ovine.api import (
     availability_zones,
     bodies,
     floating_ips,
+    ip_availability,
     networks,
     ports,
     qos_policies,
@@ -257,6 +258,17 @@ class Service:
     def availability_zones(self, text: str) -> dict[str, Any]:
         """The reply to `GET /availability_zones?text`."""
         return {"availability_zones": availability_zones.listed(self._env.hosts(), text)}
+
+    async def ip_availabilities(self, caller: Caller, text: str, url: str) -> dict[str, Any]:
+        """The reply to `GET /network-ip-availabilities?text`."""
+        await self._store.refresh()
+        limit = self._env.config.page_limit
+        return ip_availability.listed(self._store.replica, self.judge(caller), text, url, limit)
+
+    async def ip_availability(self, caller: Caller, network: str, text: str) -> dict[str, Any]:
+        """The reply to `GET /network-ip-availabilities/NETWORK`."""
+        await self._store.refresh()
+        return ip_availability.shown(self._store.replica, self.judge(caller), network, text)
 
     # --- quotas -----------------------------------------------------------------------------------------------------
 
