@@ -71,6 +71,8 @@ COMMANDS = st.one_of(
             "options:mcast_flood=true",
             "ra:address_mode=slaac",
             "ra:rdnss=nobody",
+            "relay=d",
+            "relay=e",
         ),
     ),
     command("unrport", RPORT),
@@ -110,6 +112,8 @@ COMMANDS = st.one_of(
     command("fdb", st.sampled_from("12"), st.sampled_from("12"), "0a:00:00:00:00:11", st.sampled_from(("0", "1000"))),
     st.sampled_from(("switch s1", "switch s2 requested-tnl-key=1", "switch s1 mcast_snoop=true")),
     st.sampled_from(("switch s1 fdb_age_threshold=10", "switch s1 fdb_age_threshold=soon")),
+    command("switch", SWITCH, st.sampled_from(("dhcp_relay_port=p1", "dhcp_relay_port=p2", "dhcp_relay_port=p4"))),
+    command("relay", st.sampled_from("de"), st.sampled_from(("10.9.0.5", "10.9.0.6", "nonsense", ""))),
     command("heard", SWITCH, st.sampled_from(("239.1.1.1", "ff0a::1", "mrouters")), "h1", more=some("p1", "p3", "p4")),
 )
 
