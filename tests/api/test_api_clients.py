@@ -260,7 +260,11 @@ def test_the_openstack_command_shows_how_many_addresses_are_left(admin_cli: Cli)
     (six,) = (item for item in admin.json("ip availability list --ip-version 6") if item["Network Name"] == "well")
     assert (six["Total IPs"], six["Used IPs"]) == (2**64 - 1, 0)
     shown = admin.json("ip availability show well")
-    assert (shown["network_id"], shown["total_ips"], len(shown["subnet_ip_availability"])) == (network["id"], 2**64 + 4, 2)
+    assert (shown["network_id"], shown["total_ips"], len(shown["subnet_ip_availability"])) == (
+        network["id"],
+        2**64 + 4,
+        2,
+    )
     admin("port delete bucket")
     admin("network delete well")
 
