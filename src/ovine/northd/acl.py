@@ -25,7 +25,7 @@ from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.acl_scopes import group_scope, is_after, is_stateful, stateful_somewhere
-from ovine.northd.acl_shared import LOGGED_REPLY, PRIORITY, REPLIES, SKIP, SOURCE, TIERS, decided, passed_on
+from ovine.northd.acl_shared import KNOWN_REPLY, PRIORITY, REPLIES, SKIP, SOURCE, TIERS, decided, passed_on
 from ovine.northd.flows import FLOWS, Place, flow, place_of, quoted
 from ovine.northd.meters import meter_of
 from ovine.northd.pipeline import (
@@ -129,7 +129,7 @@ def _flows(q: Reader, row: nb.ACL, key: Uuid) -> Iterator[tuple[Stage, int, str,
     if log and row.label and row.action in ALLOWS and row.options.get("log-related", "").lower() == "true":
         # Replies go the other way.
         stage = OUT_ACL if incoming else IN_ACL
-        yield stage, LOGGED_REPLY, f"{REPLIES} && ct_label.label == {row.label}", f"{log}next;"
+        yield stage, KNOWN_REPLY, f"{REPLIES} && ct_label.label == {row.label}", f"{log}next;"
 
 
 def _verdict(row: nb.ACL, stage: Stage) -> str:

@@ -25,6 +25,8 @@ from ovine.northd.sets import BY_DATAPATH
 RULED = scope("switches with ACLs")
 STATEFUL = scope("switches that track connections")
 """Those with stateful ACLs or load balancers."""
+STRICT = scope("switches that drop invalid packets")
+"""Of those that track connections, all or none."""
 AFTER = scope("switches with rules after load balancing")
 """With ACLs for that stage, or a default of dropping, which holds there too."""
 REFUSING = scope("switches with ACLs that reject")
@@ -112,6 +114,12 @@ def drops_by_default(q: Reader) -> bool:
 
 
 @query
+def drops_invalid(q: Reader) -> bool:
+    """NB_Global options:use_ct_inv_match."""
+    return nb_option(q, "use_ct_inv_match").lower() != "false"
+
+
+@query
 def is_stateful(q: Reader, switch: Uuid) -> bool:
     """Whether a switch uses connection tracking: it has stateful ACLs, or load balancers."""
     if balances(q, switch):
@@ -134,6 +142,8 @@ def acl_scopes(q: Reader, switch: Uuid) -> Iterator[Emit]:
     tracked = is_stateful(q, switch)
     if tracked:
         yield member(STATEFUL, switch)
+        if drops_invalid(q):
+            yield member(STRICT, switch)
     if tracked or acls or groups:
         yield member(RULED, switch)
     if not acls and not groups:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.northd.acl_scopes import AFTER, CLOSED, REFUSING, RULED, STATEFUL, TIERED_AFTER, TIERED_IN, TIERED_OUT
+from ovine.northd.acl_scopes import AFTER, CLOSED, REFUSING, RULED, STATEFUL, STRICT, TIERED_AFTER, TIERED_IN, TIERED_OUT
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.flows import Scope, Shared
 from ovine.northd.pipeline import (
@@ -36,7 +36,7 @@ from ovine.northd.stages import Stage
 SOURCE = "acl"
 PRIORITY = 1000
 """Added to an ACL's priority, which is below 2**15, to leave room for flows below."""
-SERVICE, ALWAYS, LOGGED_REPLY = 34000, 65532, 65533
+SERVICE, ALWAYS, KNOWN_REPLY, INVALID = 34000, 65532, 65533, 65534
 
 SKIP = {IN_TRACK: "next;", OUT_TRACK: "ct_clear; next;"}
 """Goes on untracked. In egress a packet may come with what ingress found out about it, in another zone."""
@@ -45,8 +45,8 @@ NEIGHBOURS = "nd || nd_rs || nd_ra || mldv1 || mldv2"
 """IPv6 does not work without these."""
 
 
-REPLIES = "!ct.new && !ct.inv && ct_mark.blocked == 0 && ((ct.est && !ct.rel && ct.rpl) || (!ct.est && ct.rel))"
-"""Replies of a connection that was allowed and is not blocked, and errors about it."""
+REPLIES = "!ct.new && ct_mark.blocked == 0 && ((ct.est && !ct.rel && ct.rpl) || (!ct.est && ct.rel))"
+"""Replies of a connection that was allowed and is not blocked, and errors about it. An invalid packet is of none."""
 
 
 def _tracked(stage: Stage) -> Iterator[Shared]:
@@ -63,7 +63,9 @@ def _always(stage: Stage, tracked: bool = True) -> Iterator[Shared]:
 
 
 def _stopped(stage: Stage) -> Iterator[Shared]:
-    yield Shared(STATEFUL, stage, ALWAYS, "ct.inv || (ct.est && ct.rpl && ct_mark.blocked == 1)", "drop;", SOURCE)
+    """Only one flow asks whether a packet is invalid: there are network cards that cannot, hence `use_ct_inv_match`."""
+    yield Shared(STRICT, stage, INVALID, "ct.inv", "drop;", SOURCE)
+    yield Shared(STATEFUL, stage, ALWAYS, "ct.est && ct.rpl && ct_mark.blocked == 1", "drop;", SOURCE)
 
 
 def _closed(stage: Stage, ruling: Ruling) -> Iterator[Shared]:

@@ -35,12 +35,6 @@ _SWITCH, _PORT = nb.LogicalSwitch, nb.LogicalSwitchPort
 
 GAPS = (
     Gap(
-        "use_ct_inv_match",
-        nb.NBGlobal,
-        lambda row: row.options.get("use_ct_inv_match", "").lower() == "false",
-        "use_ct_inv_match=false is not compiled yet; packets that connection tracking finds invalid are dropped",
-    ),
-    Gap(
         "forwarding_group",
         _SWITCH,
         lambda row: row.forwarding_groups,

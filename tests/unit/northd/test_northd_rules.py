@@ -335,7 +335,6 @@ def test_where_a_port_is_active_is_kept_for_as_long_as_it_may_be_there(northboun
 @pytest.mark.parametrize("gap", gaps.GAPS, ids=lambda gap: gap.name)
 def test_every_gap_is_reported_for_a_row_that_asks_for_it_and_for_no_other(gap: gaps.Gap) -> None:
     asking = {
-        "use_ct_inv_match": {"options": StrMap({"use_ct_inv_match": "false"})},
         "forwarding_group": {"forwarding_groups": (row_uuid("group"),)},
         "prefix_delegation": {"options": StrMap({"prefix_delegation": "true"})},
         "vif_plug": {"options": StrMap({"vif-plug-type": "representor"})},
