@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ovine.northd.acl_scopes import AFTER, CLOSED, REFUSING, RULED, STATEFUL, STRICT, TIERED_AFTER, TIERED_IN, TIERED_OUT
+from ovine.northd.acl_scopes import (
+    AFTER,
+    CLOSED,
+    REFUSING,
+    RULED,
+    STATEFUL,
+    STRICT,
+    TIERED_AFTER,
+    TIERED_IN,
+    TIERED_OUT,
+)
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.flows import Scope, Shared
 from ovine.northd.pipeline import (
