@@ -7,6 +7,7 @@ import pytest
 from ovine import northd
 from ovine.engine import Engine
 from ovine.model import ages
+from ovine.northd import thresholds
 from ovine.northd.ageing import PAUSE, Ageing
 from ovine.northd.datapaths import KEYS
 from ovine.northd.expiry import EXPIRY, FDB_EXPIRY
@@ -136,6 +137,12 @@ def test_a_learned_address_goes_when_it_is_as_old_as_the_switch_says() -> None:
 def test_without_a_threshold_learned_addresses_do_not_age(threshold: str) -> None:
     _, engine = switch(threshold)
     assert dict(engine.rows(FDB_EXPIRY)) == {}
+
+
+def test_of_ethernet_addresses_as_many_go_at_a_time_as_their_own_limit_says() -> None:
+    options = {"fdb_removal_limit": "1", "mac_binding_removal_limit": "7"}
+    assert (thresholds.fdb_removal_limit(options), thresholds.removal_limit(options)) == (1, 7)
+    assert thresholds.fdb_removal_limit({}) == thresholds.fdb_removal_limit({"fdb_removal_limit": "many"}) == 0
 
 
 def test_an_address_without_a_time_does_not_age() -> None:

@@ -23,9 +23,12 @@ tests/unit/controller/services/test_ageing_of_learned.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
+from math import inf
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -45,7 +48,9 @@ SHARE: Final = 8
 SHORTEST: Final = 0.25
 """Seconds between two looks, at least."""
 RESOLUTION: Final = 1.0
-"""Seconds; the switch says in whole ones when a flow was hit last."""
+"""Seconds; the switch says in whole ones when a flow was hit last. So thresholds of less than four are not kept up."""
+BATCH, PAUSE = 200, 0.1
+"""So many flows are gone through at a time, and seconds until the next: neighbours are not all probed in one moment."""
 _FDB: Final = (t.LOOKUP_FDB,)
 _HEARD: Final = (t.LOOKUP_MAC, t.LOOKUP_MAC6)
 _SENT: Final = (t.NEIGHBOUR_USED,)
@@ -80,6 +85,13 @@ class Counted(Event):
     items: tuple[Any, ...]
 
 
+class Hit(NamedTuple):
+    """A flow that has been hit, and when last, in seconds since the epoch."""
+
+    match: Match
+    last: float
+
+
 class Used(NamedTuple):
     """A row whose flow has been hit."""
 
@@ -104,6 +116,11 @@ class Refresher:
         self._sums: dict[int, int] = {}
         """Packets that a table had counted at the last look, unless the next look is to be at its flows anyway."""
         self._answers: list[Counted] = []
+        self._hit: dict[int, deque[Hit]] = {}
+        """Flows that have been hit, by table: to be gone through, the next of them at this time."""
+        self._resume = 0.0
+        self._wanted: Mapping[Uuid, Ages] | None = None
+        """What the times of looks were worked out from; another object when anything is installed."""
 
     def hear(self, event: Counted, now: float) -> None:
         """Keeps an answer of the switch for the next step."""
@@ -112,6 +129,9 @@ class Refresher:
 
     def step(self, wanted: Mapping[Uuid, Ages], world: World, now: float) -> Iterator[Effect]:
         """Draws the conclusions from what the switch has answered, and looks again where it is time."""
+        if wanted is self._wanted and not self._answers and now < (self.deadline() or inf):
+            return  # a packet for another service
+        self._wanted = wanted
         answers, self._answers = self._answers, []
         intervals = _intervals(wanted, world)
         for table in [table for table in self._due if table not in intervals]:
@@ -119,7 +139,8 @@ class Refresher:
             self._sums.pop(table, None)
         for answer in answers:
             if answer.request.table in intervals:
-                yield from self._conclude(answer, wanted, world)
+                yield from self._conclude(answer, wanted, world.now())
+        yield from self._go_through(intervals, wanted, world, now)
         for table, interval in intervals.items():
             due = self._due.setdefault(table, now + self._rng.uniform(0, interval))
             if min(due, now + interval) <= now:
@@ -129,41 +150,59 @@ class Refresher:
                 self._due[table] = min(due, now + interval)
 
     def deadline(self) -> float | None:
-        """When to look next."""
-        return min(self._due.values(), default=None)
+        """When to look next, or to go on with what was found."""
+        return min((*self._due.values(), *((self._resume,) if self._hit else ())), default=None)
 
-    def _conclude(self, answer: Counted, wanted: Mapping[Uuid, Ages], world: World) -> Iterator[Effect]:
+    def _conclude(self, answer: Counted, wanted: Mapping[Uuid, Ages], clock: float) -> Iterator[Effect]:
+        """What follows from an answer: another question, or flows to go through."""
         table = answer.request.table
         if isinstance(answer.request, AggregateRequest):
             packets = sum(one.packets for one in answer.items if isinstance(one, Aggregate))
-            if self._sums.get(table, 0) != packets:
+            if table not in self._hit and self._sums.get(table, 0) != packets:
                 self._sums[table] = packets
                 yield Inquiry(FlowStatsRequest(table, _only(table, wanted)), Counted)
             return
-        by_key = {found.key: (datapath, found) for datapath, found in wanted.items()}
-        for described in answer.items:
-            if isinstance(described, FlowDesc) and described.packets:
-                yield from self._flow(table, described, by_key, world)
+        hit = [one for one in answer.items if isinstance(one, FlowDesc) and one.packets]
+        if hit:
+            self._hit[table] = deque(Hit(one.flow.match, clock - one.idle_age) for one in hit)
 
-    def _flow(
-        self, table: int, described: FlowDesc, by_key: Mapping[int, tuple[Uuid, Ages]], world: World
+    def _go_through(
+        self, tables: Container[int], wanted: Mapping[Uuid, Ages], world: World, now: float
     ) -> Iterator[Effect]:
+        """Acts on flows that have been hit, on some now and on the others soon."""
+        for table in [table for table in self._hit if table not in tables]:
+            del self._hit[table]
+        if not self._hit or now < self._resume:
+            return
+        by_key = {found.key: (datapath, found) for datapath, found in wanted.items()}
+        for table in islice(self._next_hits(), BATCH):
+            yield from self._flow(table, self._hit[table].popleft(), by_key, world)
+        self._hit = {table: left for table, left in self._hit.items() if left}
+        if self._hit:
+            self._resume = now + PAUSE
+
+    def _next_hits(self) -> Iterator[int]:
+        """The tables of flows to go through, a table for each of its flows that is left when it is asked for."""
+        for table, left in self._hit.items():
+            while left:
+                yield table
+
+    def _flow(self, table: int, hit: Hit, by_key: Mapping[int, tuple[Uuid, Ages]], world: World) -> Iterator[Effect]:
         """What follows from one flow that has been hit."""
-        fields = {name: value for name, value, mask in described.flow.match if mask is None}
+        fields = {name: value for name, value, mask in hit.match if mask is None}
         datapath, found = by_key.get(fields.get(t.DATAPATH, 0), (None, None))
         if datapath is None or found is None:
             return
         used = _of_switch(fields, found, world) if table in _FDB else _of_router(table, fields, datapath, found, world)
         if used is None or not used.threshold:
             return
-        clock = world.now()
-        last, known = clock - described.idle_age, used.row.timestamp / 1000
-        if last - known < max(RESOLUTION, used.threshold / SHARE):
+        known = used.row.timestamp / 1000
+        if hit.last - known < max(RESOLUTION, used.threshold / SHARE):
             return
-        if clock - known < used.threshold / 2:
+        if world.now() - known < used.threshold / 2:
             self._sums.pop(table, None)  # it is too young: whether or not it is used again, look at it once more
         elif used.port is None:
-            yield Change(used.table, used.row.uuid, (("timestamp", int(last * 1000)),))
+            yield Change(used.table, used.row.uuid, (("timestamp", int(hit.last * 1000)),))
         elif isinstance(used.row, sb.MACBinding):
             self._sums.pop(table, None)  # until there is an answer
             asked = probe(world, found.key, used.port, used.row)

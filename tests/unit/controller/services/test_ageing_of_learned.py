@@ -10,7 +10,7 @@ import pytest
 from ovine.controller import tables as t
 from ovine.controller.flows import FLOWS, as_flow
 from ovine.controller.packets import PacketServices
-from ovine.controller.services.ageing import AGEING, Ages, Counted, Refresher
+from ovine.controller.services.ageing import AGEING, BATCH, PAUSE, Ages, Counted, Refresher
 from ovine.controller.services.timed import Change, Inquiry
 from ovine.model import sb
 from ovine.model.ages import NEVER, thresholds
@@ -253,6 +253,32 @@ def test_it_is_asked_again_until_there_is_an_answer() -> None:
     for _ in range(2):
         assert len(told(refresher, at, sums, Aggregate(7, 700))) == 1
         assert isinstance(told(refresher, at, flows, hit(t.NEIGHBOUR_USED, **SENT))[0], PacketOut)
+
+
+def test_of_many_neighbours_some_are_asked_at_a_time() -> None:
+    at = host()
+    refresher = started(at)
+    many = [hit(t.NEIGHBOUR_USED, **SENT)] * (BATCH + 1)
+    assert len(told(refresher, at, FlowStatsRequest(t.NEIGHBOUR_USED), *many)) == BATCH
+    assert refresher.deadline() == DUE + PAUSE
+    assert list(refresher.step(WANTED, at, DUE)) == []
+    assert len(list(refresher.step(WANTED, at, DUE + PAUSE))) == 1
+    assert refresher.deadline() == DUE + 10.0
+
+
+def test_what_is_left_when_the_threshold_goes_is_dropped() -> None:
+    at = host()
+    refresher = started(at)
+    told(refresher, at, FlowStatsRequest(t.NEIGHBOUR_USED), *[hit(t.NEIGHBOUR_USED, **SENT)] * (BATCH + 1))
+    assert list(refresher.step({}, at, DUE + PAUSE)) == []
+    assert refresher.deadline() is None
+
+
+def test_news_for_other_services_is_no_work() -> None:
+    """Only what is installed, an answer, or the time, makes it look at what ages."""
+    at, refresher = host(), started(host())
+    at.southbound = None  # type: ignore[assignment]
+    assert list(refresher.step(WANTED, at, DUE + 1)) == []
 
 
 # --- flows and rows ---------------------------------------------------------------------------------------------------
