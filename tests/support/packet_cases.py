@@ -396,7 +396,7 @@ class Runner:
         if found := re.fullmatch(rf"(\S+)>{mac} arp request \S+/(\S+)>\S+/{ip}", text):
             answer = f"{mac}>{found[1]} arp reply {mac}/{ip}>{found[1]}/{found[2]}"
         elif found := re.fullmatch(rf"(\S+)>{mac} ip6 (\S+)>{ip6} ns {ip6} \S+", text):
-            answer = f"{mac}>{found[1]} ip6 {ip6}>{found[2]} na 60 {ip6} {mac}"
+            answer = f"{mac}>{found[1]} ip6 {ip6}>{found[2]} na 60 {ip6}"  # as Linux, to who asks it alone
         else:
             return False
         self.answering[port.name] += 1
