@@ -8,14 +8,16 @@ row's `timestamp`. The switch counts how often a flow was hit, and when last; so
 - `NEIGHBOUR_USED`: something was sent to the neighbour from here. That says nothing about the neighbour, so it is
   *probed* (`ovine.controller.services.probes`); the answer is a use of the kind before, on the host where it comes in.
 
-A row is refreshed, or its neighbour probed, when it has reached half of its age, and if it was used for longer than an
-eighth of it after it was refreshed last. Looks are an eighth of the least threshold apart, at another time on each
-host: so one host acts, and the others see that it is done; and there is time for a probe, a second one, and the look
-at another host that sees the answer.
+A row is refreshed, or its neighbour probed, when it has a good part of its age, and if it was used for longer than an
+eighth of it after it was refreshed last. Hosts look at different times, and the first that refreshes a row has done so
+for all. Between a probe and the moment when its answer is in the row, other hosts that send to the neighbour cannot
+know of it: so each has its own age of a binding at which it probes, drawn anew when the binding is refreshed, and most
+of these are near the end of the span. Then a few probe, however many hosts there are (Nonnenmacher and Biersack,
+"Scalable feedback for large groups", 1999). There is time for further probes until the greatest age.
 
 Cost. Without a threshold, nothing. With one, a look asks for one sum for each table: what all its flows have counted.
 Only if that has changed, or something was used when it was too young, are the single flows read; so a host pays for
-rows if it uses some. Rows are written twice in their lifetime, by one host, however much they are used.
+rows if it uses some. Rows are written two or three times in their lifetime, however much they are used.
 
 Sources: ovn-nb(5), ovn-sb(5) (columns `timestamp`); RFC 4861 §7.3. Tests:
 tests/unit/controller/services/test_ageing_of_learned.py.
@@ -28,9 +30,10 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
-from math import inf
+from math import inf, log2
 from random import Random
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from ovine.controller import tables as t
 from ovine.controller.local import LOCAL_DATAPATHS
@@ -43,8 +46,16 @@ from ovine.model import ages, sb
 from ovine.model.base import Uuid
 from ovine.openflow import Aggregate, AggregateRequest, FlowDesc, FlowStatsRequest, Match
 
-SHARE: Final = 8
-"""Looks in the least lifetime; what is used for one of them only is not in use."""
+LOOKS: Final = {t.LOOKUP_FDB: 8, t.LOOKUP_MAC: 32, t.LOOKUP_MAC6: 32, t.NEIGHBOUR_USED: 16}
+"""How often a table is looked at in the least lifetime of what it has. Answers to probes should be seen soon."""
+IN_USE: Final = 1 / 8
+"""The part of its lifetime for which something must be used after it was refreshed, to be in use."""
+OF_AGE: Final = {t.LOOKUP_FDB: 1 / 2, t.LOOKUP_MAC: 3 / 8, t.LOOKUP_MAC6: 3 / 8, t.NEIGHBOUR_USED: 3 / 8}
+"""The part of its lifetime from which on something is refreshed or probed,"""
+SPAN: Final = 1 / 4
+"""and within which hosts probe one after another."""
+STEEPNESS: Final = 8
+"""Into so many parts the span falls; each has twice as many hosts as the one before it."""
 SHORTEST: Final = 0.25
 """Seconds between two looks, at least."""
 RESOLUTION: Final = 1.0
@@ -197,9 +208,9 @@ class Refresher:
         if used is None or not used.threshold:
             return
         known = used.row.timestamp / 1000
-        if hit.last - known < max(RESOLUTION, used.threshold / SHARE):
+        if hit.last - known < max(RESOLUTION, used.threshold * IN_USE):
             return
-        if world.now() - known < used.threshold / 2:
+        if world.now() - known < used.threshold * of_age(table, used.row, world.chassis):
             self._sums.pop(table, None)  # it is too young: whether or not it is used again, look at it once more
         elif used.port is None:
             yield Change(used.table, used.row.uuid, (("timestamp", int(hit.last * 1000)),))
@@ -208,6 +219,14 @@ class Refresher:
             asked = probe(world, found.key, used.port, used.row)
             if asked is not None:
                 yield asked
+
+
+def of_age(table: int, row: sb.FDB | sb.MACBinding, chassis: str) -> float:
+    """The part of its lifetime from which on a host acts on a row that is used; for probes, one of its own."""
+    if table not in _SENT:
+        return OF_AGE[table]
+    drawn = crc32(f"{chassis} {row.uuid} {row.timestamp}".encode()) / 2**32
+    return OF_AGE[table] + SPAN * log2(1 + drawn * (2**STEEPNESS - 1)) / STEEPNESS
 
 
 def _intervals(wanted: Mapping[Uuid, Ages], world: World) -> dict[int, float]:
@@ -219,9 +238,9 @@ def _intervals(wanted: Mapping[Uuid, Ages], world: World) -> dict[int, float]:
     if replica is None:
         return found
     if fdb and replica.rows(sb.FDB) and ("FDB", "timestamp") not in replica.missing_columns:
-        found |= dict.fromkeys(_FDB, max(SHORTEST, fdb / SHARE))
+        found |= {table: max(SHORTEST, fdb / LOOKS[table]) for table in _FDB}
     if bindings and replica.rows(sb.MACBinding):
-        found |= dict.fromkeys((*_HEARD, *_SENT), max(SHORTEST, bindings / SHARE))
+        found |= {table: max(SHORTEST, bindings / LOOKS[table]) for table in (*_HEARD, *_SENT)}
     return found
 
 

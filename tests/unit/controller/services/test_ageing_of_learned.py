@@ -10,7 +10,7 @@ import pytest
 from ovine.controller import tables as t
 from ovine.controller.flows import FLOWS, as_flow
 from ovine.controller.packets import PacketServices
-from ovine.controller.services.ageing import AGEING, BATCH, PAUSE, Ages, Counted, Refresher
+from ovine.controller.services.ageing import AGEING, BATCH, PAUSE, Ages, Counted, Refresher, of_age
 from ovine.controller.services.timed import Change, Inquiry
 from ovine.model import sb
 from ovine.model.ages import NEVER, thresholds
@@ -121,14 +121,16 @@ def test_a_database_that_keeps_no_times_is_not_asked_for_ethernet_addresses() ->
     assert looked(refresher, at) == sorted((t.LOOKUP_MAC, t.LOOKUP_MAC6, t.NEIGHBOUR_USED))
 
 
-def test_looks_are_an_eighth_of_the_least_threshold_apart_and_one_sum_for_each_table() -> None:
+def test_looks_are_a_part_of_the_least_threshold_apart_and_one_sum_for_each_table() -> None:
     at, refresher = host(), Refresher(Random(1))
     assert looked(refresher, at, 0.0) == []
     first = refresher.deadline()
     assert first is not None and 0.0 <= first < 10.0
     assert looked(refresher, at, 10.0) == sorted((t.LOOKUP_FDB, t.LOOKUP_MAC, t.LOOKUP_MAC6, t.NEIGHBOUR_USED))
-    assert refresher.deadline() == 20.0
-    assert looked(refresher, at, 19.9) == []
+    assert refresher.deadline() == 12.5
+    assert looked(refresher, at, 12.4) == []
+    assert looked(refresher, at, 12.5) == sorted((t.LOOKUP_MAC, t.LOOKUP_MAC6))
+    assert looked(refresher, at, 15.0) == sorted((t.LOOKUP_MAC, t.LOOKUP_MAC6, t.NEIGHBOUR_USED))
 
 
 def test_a_smaller_threshold_brings_the_next_look_forward() -> None:
@@ -263,7 +265,24 @@ def test_of_many_neighbours_some_are_asked_at_a_time() -> None:
     assert refresher.deadline() == DUE + PAUSE
     assert list(refresher.step(WANTED, at, DUE)) == []
     assert len(list(refresher.step(WANTED, at, DUE + PAUSE))) == 1
-    assert refresher.deadline() == DUE + 10.0
+    assert refresher.deadline() == DUE + 2.5
+
+
+def test_of_many_hosts_that_send_to_a_neighbour_few_probe_before_the_answer_is_known() -> None:
+    """The answer is in the row after at most a thirty-second of the lifetime."""
+    row = sb.MACBinding(uuid=BINDING, timestamp=5)
+    for hosts in (1, 10, 100, 1000):
+        drawn = sorted(of_age(t.NEIGHBOUR_USED, row, f"hv{n}") for n in range(hosts))
+        assert drawn[0] >= 3 / 8 and drawn[-1] <= 5 / 8
+        assert sum(one < drawn[0] + 1 / 32 for one in drawn) <= 8
+
+
+def test_another_host_is_the_first_the_next_time() -> None:
+    first = set()
+    for timestamp in range(20):
+        row = sb.MACBinding(uuid=BINDING, timestamp=timestamp)
+        first.add(min(range(10), key=lambda n: of_age(t.NEIGHBOUR_USED, row, f"hv{n}")))
+    assert len(first) > 3
 
 
 def test_what_is_left_when_the_threshold_goes_is_dropped() -> None:
