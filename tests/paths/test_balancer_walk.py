@@ -33,6 +33,7 @@ SETTINGS = (
     "options:neighbor_responder=none",
     "options:hairpin_snat_ip=10.9.9.7",
     "options:template=true",
+    "options:add_route=true",
     "check=10.9.9.9:80",
     "map=10.0.0.1=p1:10.0.0.9",
     "map=10.0.0.2=p2:10.0.0.9",
@@ -70,6 +71,7 @@ START = (
     *("rport r1 r1-out 0a:00:00:00:ff:01 172.16.0.100/24 gateways=h1:2", "port s1 p1", "port s1 p2"),
     *("lb web 10.9.9.9:80=10.0.0.1:80", "lb dns 172.16.0.10:80=10.0.0.1:80", "lb bad", "lbgroup g dns"),
     *("balance s1 web", "balance r1 @g"),
+    *("router q", "rport q q-s2 0a:00:00:00:ff:09 172.16.0.9/24", "port s2 q type=router options:router-port=q-s2"),
 )
 
 

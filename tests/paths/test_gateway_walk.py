@@ -69,6 +69,7 @@ NAT_OPTIONS = (
     "match='udp ||'",
     "priority=7",
     "as=other",
+    "options:add_route=true",
 )
 
 

@@ -73,6 +73,8 @@ class Vip:
     tells: bool
     """Without backends, clients are told to whoever watches controller events."""
     skips_snat: bool
+    offered: bool
+    """Neighbouring routers are to have a route to the address (`ovine.northd.offered_routes`)."""
     responder: str
     """Which routers answer ARP requests for the address: "all", "reachable" (it is on their networks) or "none"."""
 
@@ -168,6 +170,7 @@ def _read_vip(row: nb.LoadBalancer, text: str, targets: str) -> Vip:
         rejects=_is_set(row, "reject"),
         tells=_is_set(row, "event"),
         skips_snat=_is_set(row, "skip_snat"),
+        offered=_is_set(row, "add_route"),
         responder=responder if responder in ("all", "none") or template else "reachable",
     )
 
@@ -206,8 +209,6 @@ def _vips(row: nb.LoadBalancer) -> tuple[list[Vip], list[str]]:
     affinity = row.options.get("affinity_timeout", "0")
     if not affinity.isascii() or not affinity.isdigit() or int(affinity) > AFFINITY_MOST:
         wrong.append(f"affinity_timeout {affinity!r} is not a number from 0 to {AFFINITY_MOST}")
-    if _is_set(row, "add_route"):
-        wrong.append("add_route is not compiled; give other routers a route")
     return read, wrong
 
 

@@ -94,6 +94,8 @@ class Nat:
     match: str
     """What else packets must satisfy, or ""."""
     priority: int
+    offered: bool
+    """Neighbouring routers are to have a route to the external address."""
 
     @property
     def level(self) -> Level | None:
@@ -140,9 +142,6 @@ NATS: Relation[Uuid, Nat] = Relation("NAT rules")
 """By the northbound row's uuid."""
 
 ROUTER_OF_NAT = Index(nb.LogicalRouter, lambda router: router.nat, "routers by NAT rule")
-ROUTED = Index(
-    nb.NAT, lambda row: (row.uuid,) if row.options.get("add_route", "").lower() == "true" else (), "NAT with add_route"
-)
 BY_EXTERNAL = Index(NATS, lambda nat: (nat.external,), "NAT rules by external address")
 BY_ROUTER = Index(NATS, lambda nat: (nat.external.router,), "NAT rules by router")
 BY_GATEWAY = Index(
@@ -157,6 +156,7 @@ BY_SOURCE = Index(
     lambda nat: (_source(nat),) if nat.from_inside else (),
     "NAT by source",
 )
+OFFERING = Index(NATS, lambda nat: (nat.key,) if nat.offered and nat.from_outside else (), "NAT with add_route")
 LEVELED = Index(NATS, lambda nat: () if nat.level is None else (nat.level,), "NAT rules with a match by level")
 LEVELS: Relation[Level, Level] = Relation("levels of NAT rules")
 LEVELS_OF = Index(LEVELS, lambda level: (level.router,), "levels of NAT rules by router")
@@ -210,6 +210,7 @@ def nat(q: Reader, key: Uuid) -> Iterator[Emit]:
         exempted=exempted,
         match=row.match.strip(),
         priority=row.priority,
+        offered=row.options.get("add_route", "").lower() == "true",
     )
     yield NATS(key, made)
 
@@ -284,14 +285,6 @@ def _gateway(q: Reader, router: Uuid, wanted: Uuid | None, external: str) -> Uui
 
 def _same(one: str, other: str) -> bool:
     return (":" in one) == (":" in other)
-
-
-@rule(over=ROUTED, writes=())
-def unrouted(q: Reader, key: Uuid) -> Iterator[Emit]:
-    """Reports what is asked for besides, and is not there."""
-    row = q.row(nb.NAT, key)
-    raise ValueError(f"NAT {row.type} {row.external_ip}: add_route is not compiled yet; give other routers a route")
-    yield from ()  # what makes it a generator
 
 
 # --- what others ask --------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ ROUTER_NEIGHBOURS = Index(ROUTER_PORTS, _claims, "router ports by switch and add
 
 
 @query
-def _several(q: Reader, switch: Uuid) -> bool:
+def several_routers(q: Reader, switch: Uuid) -> bool:
     """Whether there is a router on a switch for another to know."""
     return len(q.find(PORTS_ON_SWITCH, switch)) > 1
 
@@ -214,7 +214,7 @@ def neighbour_router(q: Reader, owned: tuple[Uuid, str]) -> Iterator[Emit]:
     switch, ip = owned
     keys: tuple[Uuid, ...] = q.find(ROUTER_NEIGHBOURS, owned)
     place, number = place_of(q, trusting(switch)), q.get(KEYS, switch)
-    if place is None or number is None or q.find(NEIGHBOURS, owned) or not _several(q, switch):
+    if place is None or number is None or q.find(NEIGHBOURS, owned) or not several_routers(q, switch):
         return
     port = min((q.row(ROUTER_PORTS, key) for key in keys), key=lambda port: port.name)
     yield flow(place, RESOLVE, 100, known(number, ip), f"eth.dst = {port.mac}; next;", source=SOURCE, hint=port.key)
