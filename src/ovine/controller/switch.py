@@ -140,6 +140,14 @@ class SwitchState:
         self.groups.done(plan.groups)
         self.meters.done(plan.meters)
 
+    def bundled(self, plan: Plan, refused: Iterable[Message | None]) -> None:
+        """The switch has acknowledged the flows and groups of these changes, but for some messages."""
+        messages = list(refused)
+        flows = {message.flow.key for message in messages if isinstance(message, FlowMod)}
+        groups = {message.group.group_id for message in messages if isinstance(message, GroupMod)}
+        self.flows.done({key: body for key, body in plan.flows.items() if key not in flows})
+        self.groups.done({key: group for key, group in plan.groups.items() if key not in groups})
+
 
 def flow_mod(key: FlowKey, body: Body | None) -> FlowMod:
     """The message for a change of a flow."""

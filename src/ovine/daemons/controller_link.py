@@ -165,6 +165,11 @@ class SwitchLink:
             await connection.send(TlvTableMod("add", (OVN_GENEVE_TLV,)))
             await connection.barrier()
 
+    async def idle(self) -> None:
+        """Returns when nobody is changing the switch or reading all of it."""
+        async with self._exclusive:
+            return
+
     # --- bringing the switch up to date -------------------------------------------------------------------------------
 
     async def apply(self) -> bool:
@@ -196,31 +201,39 @@ class SwitchLink:
         return False
 
     async def _transact(self, connection: Connection, plan: Plan) -> bool:
-        """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt."""
+        """Sends a bundle; what the switch refuses, or what cannot be said, is rejected by name for the next attempt.
+
+        That is about the refused only if the rest is in the switch by then, which spares a question before each commit.
+        """
         state = self.state
         steps = (
             (state.new_meters, connection.perform),
-            (state.bundle, connection.transact),
+            (state.bundle, partial(connection.transact, whole=False)),
             (state.old_meters, connection.perform),
         )
         for messages, send in steps:
-            if not await self._sent(partial(messages, plan), send):
+            if not await self._sent(plan, messages, send):
                 return False
         self.sent += len(plan.flows)
         state.done(plan)
         return True
 
     async def _sent(
-        self, messages: Callable[[], Iterable[Message]], send: Callable[[Iterable[Message]], Awaitable[None]]
+        self,
+        plan: Plan,
+        messages: Callable[[Plan], Iterable[Message]],
+        send: Callable[[Iterable[Message]], Awaitable[None]],
     ) -> bool:
         try:
-            await send(messages())
+            await send(messages(plan))
         except RefusedError as error:
+            if error.rest_done and messages == self.state.bundle:
+                self.state.bundled(plan, [refusal.message for refusal in error.refusals])
             blamed = [self._reject(refusal.message, refusal.error.name) for refusal in error.refusals]
             if not any(blamed):
                 raise ProtocolError(f"the switch refused a change without naming it: {error}") from error
         except EncodeError as error:
-            blamed = [self._unencodable(message) for message in messages()]
+            blamed = [self._unencodable(message) for message in messages(plan)]
             if not any(blamed):
                 raise ProtocolError(f"a change cannot be sent: {error}") from error
         else:

@@ -40,11 +40,15 @@ _BATCH = 256
 
 
 class RefusedError(Exception):
-    """The switch refused what was asked.  `refusals` has one entry for each error message."""
+    """The switch refused what was asked.  `refusals` has one entry for each error message.
 
-    def __init__(self, refusals: list[Refused]) -> None:
+    `rest_done` says that everything else has taken effect.
+    """
+
+    def __init__(self, refusals: list[Refused], *, rest_done: bool = False) -> None:
         super().__init__("; ".join(str(refusal) for refusal in refusals[:3]))
         self.refusals = refusals
+        self.rest_done = rest_done
 
 
 def _split_target(target: str) -> tuple[str, str, int]:
@@ -179,11 +183,13 @@ class Connection:
             raise ProtocolError(f"the switch answered {type(message).__name__} with {type(reply).__name__}")
         return reply
 
-    async def transact(self, messages: Iterable[Message]) -> None:
+    async def transact(self, messages: Iterable[Message], *, whole: bool = True) -> None:
         """Send flow-mods, group-mods and packet-outs as one atomic, ordered bundle and wait for its commit.
 
-        RefusedError if the switch refuses any of them, with each refusal; then none takes effect.  Nothing is sent for
-        no messages.  They are taken and encoded some at a time, with turns for other tasks in between.
+        RefusedError if the switch refuses any of them, with each refusal; then none takes effect.  Unless that is asked
+        for (`whole`), those take effect that were not refused when they entered the bundle, if the commit succeeds
+        (`rest_done`): so nothing but the commit has to be waited for.  Nothing is sent for no messages.  They are taken
+        and encoded some at a time, with turns for other tasks in between.
         """
         given = iter(messages)
         first = next(given, None)
@@ -198,28 +204,34 @@ class Connection:
                 sent = self._write(batch)
                 self._collecting.update(dict.fromkeys(sent, refusals))
                 xids += sent
-                await self._writer.drain()
-                await asyncio.sleep(0)  # a turn for the others: encoding takes longer than sending
+                if len(batch) == _BATCH:
+                    await self._writer.drain()
+                    await asyncio.sleep(0)  # a turn for the others: encoding takes longer than sending
             # Open vSwitch refuses a malformed message when it is added, and would still commit the others.
-            await self.barrier()
-            if not refusals:
-                await self._commit(commit(bundle_id), refusals)
-            if refusals:
-                raise RefusedError(refusals)
+            if whole:
+                await self.barrier()
+            done = not (whole and refusals) and await self._commit(commit(bundle_id), refusals)
         except BaseException:
             self._discard(bundle_id)
             raise
         finally:
             for xid in xids:
                 self._collecting.pop(xid, None)
+        if not done:
+            self._discard(bundle_id)
+        if refusals:
+            raise RefusedError(refusals, rest_done=done)
 
     async def perform(self, messages: Iterable[Message]) -> None:
         """Send messages that a bundle cannot hold, such as meter-mods, and wait until the switch has done them.
 
-        RefusedError if it refuses any of them, with each refusal; the others have taken effect.
+        RefusedError if it refuses any of them, with each refusal; the others have taken effect.  Nothing is sent, nor
+        waited for, for no messages.
         """
         refusals: list[Refused] = []
         xids = self._write(messages)
+        if not xids:
+            return
         self._collecting.update(dict.fromkeys(xids, refusals))
         try:
             await self.barrier()
@@ -227,13 +239,16 @@ class Connection:
             for xid in xids:
                 self._collecting.pop(xid, None)
         if refusals:
-            raise RefusedError(refusals)
+            raise RefusedError(refusals, rest_done=True)
 
-    async def _commit(self, commit: Message, refusals: list[Refused]) -> None:
+    async def _commit(self, commit: Message, refusals: list[Refused]) -> bool:
+        """Whether the bundle has taken effect."""
         try:
             await self.request(commit)
         except RefusedError as error:
             refusals += error.refusals
+            return False
+        return True
 
     def _discard(self, bundle_id: int) -> None:
         """Free the bundle in the switch.  A failed commit has freed it already, and this is refused, quietly."""

@@ -136,7 +136,7 @@ class Session:
         if isinstance(message, BarrierReply):
             self._confirm(xid)
         elif isinstance(message, BundleControl) and message.step in ("commit_reply", "discard_reply"):
-            self._end_bundle(message.bundle_id)
+            self._confirm(xid, message.bundle_id)
         return Received(xid, message), b""
 
     def _sent(self, xid: int) -> Message | None:
@@ -153,16 +153,21 @@ class Session:
         self._ready = True
         return Ready()
 
-    def _confirm(self, barrier_xid: int) -> None:
-        """All that was sent up to this barrier has been judged: no error can come for it any more."""
-        if barrier_xid not in self._unconfirmed:
+    def _confirm(self, last_xid: int, bundle_id: int | None = None) -> None:
+        """All that was sent up to this message has been judged: no error can come for it any more.
+
+        It was a barrier, or the end of a bundle: Open vSwitch does one thing after the other.
+        """
+        if last_xid not in self._unconfirmed:
+            if bundle_id is not None:
+                self._end_bundle(bundle_id)
             return
         bundled: list[tuple[int, Message]] = []
         while self._unconfirmed:
             xid, message = self._unconfirmed.popitem(last=False)
-            if isinstance(message, BundleAdd):
+            if isinstance(message, BundleAdd) and message.bundle_id != bundle_id:
                 bundled.append((xid, message))
-            if xid == barrier_xid:
+            if xid == last_xid:
                 break
         # What is in a bundle is judged when the bundle is committed, not before.
         for xid, message in reversed(bundled):
@@ -170,7 +175,7 @@ class Session:
             self._unconfirmed.move_to_end(xid, last=False)
 
     def _end_bundle(self, bundle_id: int) -> None:
-        """The bundle was committed or thrown away: its messages have been judged."""
+        """The bundle was committed, refused or thrown away: its messages have been judged."""
         done = [x for x, m in self._unconfirmed.items() if isinstance(m, BundleAdd) and m.bundle_id == bundle_id]
         for xid in done:
             del self._unconfirmed[xid]

@@ -201,6 +201,14 @@ async def test_a_bundle_with_one_refused_message_changes_nothing(connection: Con
     assert await _dump(connection) == {good.key: good}
 
 
+async def test_what_is_not_refused_can_take_effect_nevertheless(connection: Connection) -> None:
+    good, bad, group = Flow(0, 1, ()), Flow(0, 2, match(ip_src=1)), Flow(0, 2, (), (Group(4444),))
+    for refused, there in ((group, {}), (bad, {good.key: good})):  # when committed, when added
+        with pytest.raises(RefusedError) as caught:
+            await connection.transact([FlowMod("add", refused), FlowMod("add", good)], whole=False)
+        assert (caught.value.rest_done, await _dump(connection)) == (bool(there), there)
+
+
 async def test_a_refusal_names_the_message(connection: Connection) -> None:
     bad = FlowMod("add", Flow(0, 2, (), (Group(4444),)))
     await connection.send(FlowMod("add", Flow(0, 1, ())), bad)

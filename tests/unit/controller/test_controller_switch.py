@@ -51,6 +51,17 @@ def test_a_change_stays_pending_until_it_is_acknowledged() -> None:
     assert commands(state, {A: OUT1}) == {} and state.actual == {A: OUT1} and not state.pending
 
 
+def test_what_came_beside_a_refused_flow_goes_when_it_is_no_longer_desired() -> None:
+    state, group = SwitchState(), GroupEntry(5, "all")
+    state.load([], [], [], Desired({A: OUT1, B: OUT1}, {5: group}))
+    plan = state.plan(Desired({A: OUT1, B: OUT1}, {5: group}))
+    state.bundled(plan, [flow_mod(B, OUT1)])
+    state.flows.reject(B, OUT1, "OFPBMC_BAD_PREREQ")
+    assert state.flows.actual == {A: OUT1} and state.groups.actual == {5: group}
+    state.flows.note([A])
+    assert commands(state.flows, {B: OUT1}) == {A: "delete_strict"}
+
+
 def test_a_rejected_flow_is_kept_out_until_another_one_is_desired() -> None:
     state = loaded({}, {A: OUT1, B: OUT1})
     state.plan({A: OUT1, B: OUT1})

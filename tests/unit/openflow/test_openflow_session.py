@@ -114,6 +114,17 @@ def test_what_is_in_a_bundle_is_remembered_until_its_commit() -> None:
     assert session.receive(encode(Error(5, 1), inside))[0] == [Refused(inside, Error(5, 1), None)]
 
 
+def test_the_end_of_a_bundle_confirms_what_was_sent_before_it_but_for_other_bundles() -> None:
+    session, mod = _ready(), FlowMod("add", Flow(0, 1, ()))
+    alone, _data = session.send(mod)
+    other, _data = session.send(BundleAdd(2, mod))
+    inside, _data = session.send(BundleAdd(3, mod))
+    commit, _data = session.send(BundleControl(3, "commit"))
+    session.receive(encode(BundleControl(3, "commit_reply"), commit))
+    told = [session.receive(encode(Error(5, 1), xid))[0][0] for xid in (alone, other, inside)]
+    assert [refused.message for refused in told] == [None, mod, None]
+
+
 def test_what_cannot_be_encoded_takes_no_number() -> None:
     session = _ready()
     first, _data = session.send(BarrierRequest())
