@@ -101,10 +101,10 @@ class Endpoint:
         )
 
     def ping_in_background(self, target: str, interval: float = 0.01) -> BackgroundPing:
-        """Starts a ping that goes on until it is asked for its outcome."""
+        """Starts a ping that goes on until it is asked for its outcome; its output has the time of each answer."""
         output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (`stop` closes it)
         child = subprocess.Popen(
-            self.command(["ping", "-n", "-i", str(interval), target]),
+            self.command(["ping", "-D", "-n", "-i", str(interval), target]),
             stdout=output,
             stderr=subprocess.STDOUT,
             env=self._environment(),

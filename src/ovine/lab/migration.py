@@ -10,6 +10,7 @@ Tests: tests/lab/test_lab_routing.py, test_lab_live_migration.py; measured by be
 from __future__ import annotations
 
 import dataclasses
+import time
 
 from ovine.lab import netns
 from ovine.lab.dhcp import INTERFACE
@@ -32,19 +33,23 @@ def prepare(lab: Lab, name: str, host: str) -> Instance:
     return moved
 
 
-def cut_over(lab: Lab, moved: Instance) -> None:
+def cut_over(lab: Lab, moved: Instance) -> float:
     """The instance changes over to its interface on the new host, and the old one is unplugged.
+
+    Returns when it could first send there, in seconds since the epoch.
 
     The network hears of it as hypervisors tell it: by reverse ARP, and by a gratuitous ARP for each IPv4 address.
     """
     before = lab.instance(moved.name)
     netns.replace_link(moved.netns, INTERFACE, SPARE)
+    there = time.time()
     moved.send(arrival(moved.mac))
     for address in moved.addresses:
         if ":" not in address:
             moved.send(announcement(moved.mac, address.partition("/")[0]))
     lab.store.replace_instance(moved.record)
     before.unplug()
+    return there
 
 
 def move(lab: Lab, name: str, host: str) -> Instance:
