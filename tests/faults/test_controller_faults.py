@@ -171,7 +171,9 @@ async def test_a_port_that_another_chassis_takes_is_given_up_and_taken_back_when
     await bench.southbound.transact(txn)
     await bench.settled()
     assert bench.binding("a").chassis == other and bench.binding("a").up is True
-    assert "ovn-installed" not in bench.row(bench.local, vs.Interface, name="v-a").external_ids
+    await bench.until(
+        lambda: "ovn-installed" not in bench.row(bench.local, vs.Interface, name="v-a").external_ids, "not installed"
+    )
     txn = Transaction()
     txn.update(sb.PortBinding, bench.binding("a").uuid, chassis=None, up=False)
     await bench.southbound.transact(txn)

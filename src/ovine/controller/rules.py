@@ -90,10 +90,10 @@ WATCHED: Final[tuple[Relation[Any, Any], ...]] = (
     *TO_LOCAL,
     *services.wants(),
 )
-WRITTEN: Final[frozenset[type[Row]]] = frozenset(
-    {sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.FDB, sb.MACBinding, sb.BFD}
+PLANNED_FROM: Final[frozenset[type[Row]]] = frozenset(
+    {sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding}
 )
-"""The southbound tables that we write to."""
+"""The southbound tables that plans of what is written there look at (`ovine.controller.southbound`)."""
 
 SWITCH_MONITORS: Final = (
     Monitor(vs.OpenVSwitch, columns=("bridges", "external_ids", "iface_types")),

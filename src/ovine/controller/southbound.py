@@ -43,12 +43,7 @@ def plan(
     _chassis_private(txn, replica, presence.name, ours, progress)
     for name in former:
         _forget(txn, replica, name, claims, ours)
-    for uuid, claim in claims.items():
-        claimed = replica.get(sb.PortBinding, uuid)
-        if claimed is not None:
-            # What was installed as an additional place will do when this becomes the main one.
-            made = (claim, claim._replace(additional=True))
-            _bind(txn, replica, claimed, claim, ours, up=any((uuid, one) in progress.installed for one in made))
+    _bind_all(txn, replica, claims, ours, progress)
     for row in replica.index(sb.PortBinding, "chassis").find(ours):
         if row.uuid not in claims or claims[row.uuid].additional:
             _release(txn, replica, row)
@@ -56,6 +51,27 @@ def plan(
         if row.uuid not in claims or not claims[row.uuid].additional:
             _leave_side(txn, replica, row, ours)
     return txn
+
+
+def plan_bindings(replica: Replica, name: str, claims: Mapping[Uuid, Claim], progress: Progress) -> Transaction:
+    """The bindings of some ports and nothing else, by the chassis of this name; empty if that is not registered.
+
+    For claims that are known while the rest is still being computed.
+    """
+    txn = Transaction()
+    ours = own_chassis(replica, name)
+    if ours is not None:
+        _bind_all(txn, replica, claims, ours, progress)
+    return txn
+
+
+def _bind_all(txn: Transaction, replica: Replica, claims: Mapping[Uuid, Claim], ours: Uuid, progress: Progress) -> None:
+    for uuid, claim in claims.items():
+        claimed = replica.get(sb.PortBinding, uuid)
+        if claimed is not None:
+            # What was installed as an additional place will do when this becomes the main one.
+            made = (claim, claim._replace(additional=True))
+            _bind(txn, replica, claimed, claim, ours, up=any((uuid, one) in progress.installed for one in made))
 
 
 def _forget(txn: Transaction, replica: Replica, name: str, claims: Mapping[Uuid, Claim], ours: Uuid) -> None:

@@ -45,6 +45,8 @@ FEED = 2000
 """Rows copied between two looks at other events."""
 AUDIT_PATIENCE = 5.0
 """Seconds for which an audit waits until it is known what the switch should hold."""
+GIVE_WAY = 0.05
+"""Seconds for which a write into the local database waits for flows that are on their way into the switch."""
 RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
 
@@ -102,6 +104,12 @@ class Controller:
         self._ever_settled = False
         self._unwritten = True
         """The writers were held back, as things were not settled."""
+        self._settings_stale = self._southbound_stale = self._local_stale = True
+        """What they are worked out from has changed: the settings, and what is written into either database."""
+        self._news = True
+        """Southbound rows have come that timed services may look at."""
+        self._fresh: dict[Uuid, None] = {}
+        """Claims that may be written although other things are not settled."""
         self._moment: tuple[dict[Uuid, Claim], int] = ({}, 0)
         """Claims and nb_cfg as of the last time everything was settled."""
         self._clauses: dict[str, dict[Any, None]] = {}
@@ -143,6 +151,7 @@ class Controller:
             await asyncio.gather(*tasks, *self._tasks.values(), return_exceptions=True)
 
     def _wake_all(self) -> None:
+        self._southbound_stale = self._local_stale = True
         for event in (self.wake, self._wake_flows, self._wake_southbound, self._wake_local):
             event.set()
         self._wake_timed.set()
@@ -182,8 +191,11 @@ class Controller:
         from ovine.controller.local import Yielded
         from ovine.model import vs
 
+        self._local_stale = True
         for change in batch:
             self._feed(change.table, change.uuid, change.new)
+            if change.table in (vs.OpenVSwitch, vs.SSL):
+                self._settings_stale = True
             if change.table is vs.Interface and change.old is not None:
                 before = change.old.external_ids.get("iface-id")  # type: ignore[attr-defined]
                 after = change.new.external_ids.get("iface-id") if change.new is not None else None  # type: ignore[attr-defined]
@@ -193,16 +205,15 @@ class Controller:
                 self.link.hurry()
         self._at_rest = False
         self.wake.set()
-        self._wake_local.set()
 
     def _southbound_changed(self, batch: Batch) -> None:
-        from ovine.controller.rules import WRITTEN
+        from ovine.controller.rules import PLANNED_FROM
         from ovine.model import sb
 
-        if any(change.table in WRITTEN for change in batch):
-            self._wake_southbound.set()
+        self._news = True
         for change in batch:
             self._feed(change.table, change.uuid, change.new)
+            self._southbound_stale |= change.table in PLANNED_FROM
             if change.table is sb.PortBinding:
                 self._notice_rival(change.old, change.new)
                 self._notice_activation(change.old, change.new)
@@ -249,17 +260,60 @@ class Controller:
         self.wake.clear()
         if self.paused:
             return
+        await self._claim_first()
         while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
             await asyncio.sleep(0)
         self._at_rest = True
-        await self._follow_settings()
+        if self._settings_stale:
+            self._settings_stale = False
+            await self._follow_settings()
         self._ask()
         self._report()
         if self.settled:
             self._note_moment()
-        # In this order: a claim is short, and on its way while flows are encoded.
-        for event in (self._wake_southbound, self._wake_flows, self._wake_local):
-            event.set()
+        self._note_changes()
+        if self._southbound_stale:
+            await self._write_southbound_now()
+        self._wake_flows.set()
+        if self._local_stale:
+            self._wake_local.set()
+
+    def _note_changes(self) -> None:
+        """Finds out whether what was computed may have to be written."""
+        from ovine.controller.rules import TO_LOCAL, TO_SOUTHBOUND
+
+        if self._taken(TO_SOUTHBOUND):
+            self._southbound_stale = self._local_stale = True
+        if self._taken(TO_LOCAL):
+            self._local_stale = True
+
+    def _taken(self, relations: Iterable[Any]) -> bool:
+        """Whether any of these watched relations has changed since this was last asked."""
+        return bool(sum(len(self.engine.take(relation)) for relation in relations))
+
+    async def _claim_first(self) -> None:
+        """Has new claims written before anything else is computed: whoever waits for the port can go on meanwhile.
+
+        Only of ports that have an interface here, which is all that has to be known of them. Who is active in a group
+        may follow from rows that are still to come, and what is not claimed may only not be known yet.
+        """
+        from ovine.controller.local import CLAIMS
+
+        while not self.engine.settle(CLAIMS, TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
+            await asyncio.sleep(0)
+        changes = self.engine.take(CLAIMS)
+        if changes:
+            self._southbound_stale = self._local_stale = True
+        fresh = {delta.key: None for delta in changes if delta.new is not None and delta.new.interface is not None}
+        if fresh and self._ever_settled:
+            self._fresh.update(fresh)
+            await self._write_southbound_now()
+
+    async def _write_southbound_now(self) -> None:
+        """Returns when what is to be written is on its way: it is short, and goes before flows are encoded."""
+        self._wake_southbound.set()
+        await asyncio.sleep(0)  # the writer plans and sends,
+        await asyncio.sleep(0)  # and the loop passes the bytes on
 
     @property
     def settled(self) -> bool:
@@ -274,7 +328,8 @@ class Controller:
         assert self.southbound is not None
         nb_cfg = max((row.nb_cfg for row in self.southbound.replica.rows(sb.SBGlobal).values()), default=0)
         self._moment = (dict(self.engine.rows(CLAIMS)), nb_cfg)
-        self._ever_settled = True
+        if not self._ever_settled:
+            self._ever_settled = self._local_stale = True
 
     async def _follow_settings(self) -> None:
         """Connects to the databases and bridges that the settings name."""
@@ -310,9 +365,13 @@ class Controller:
             desired=self._desired,
             note=self._note_desired,
             packet_in=self._packet_in,
-            changed=self._wake_flows.set,
+            changed=self._link_changed,
         )
         self._spawn("switch", self.link.run())
+
+    def _link_changed(self) -> None:
+        self._wake_flows.set()
+        self._wake_timed.set()
 
     def _desired(self) -> Desired:
         from ovine.controller.flows import FLOWS
@@ -463,9 +522,13 @@ class Controller:
         from ovine.controller.services import wants
         from ovine.controller.southbound import Progress
 
-        self._wants = {relation: dict(self.engine.rows(relation)) for relation in wants()}
-        self._wake_timed.set()
-
+        for relation in wants():
+            if self.engine.take(relation) or relation not in self._wants:
+                self._wants[relation] = dict(self.engine.rows(relation))
+                self._news = True
+        if self._news:
+            self._news = False
+            self._wake_timed.set()
         installed = frozenset(claims.items())
         if nb_cfg != self.progress.nb_cfg or installed != self.progress.installed:
             timestamp = _now() if nb_cfg != self.progress.nb_cfg else self.progress.timestamp
@@ -482,7 +545,9 @@ class Controller:
         self._wake_southbound.clear()
         presence = self.engine.rows(PRESENCE).get(())
         client = self.southbound
-        if client is None or presence is None or not self.settled:
+        fresh, self._fresh = self._fresh, {}
+        self._southbound_stale = not self.settled
+        if client is None or presence is None or not client.connected or not (self.settled or fresh):
             return
         may, complaints = self._identity.settle(client.replica, presence, time.monotonic())
         self._note_failure("chassis", "; ".join(complaints))
@@ -491,8 +556,12 @@ class Controller:
         claims, again = self._contests.undisputed(self.engine.rows(CLAIMS), time.monotonic())
         if again is not None:
             asyncio.get_running_loop().call_later(again, self._wake_southbound.set)
-        former = self._identity.former(client.replica, may.name)
-        txn = southbound.plan(client.replica, may, claims, self.progress, former)
+        if self.settled:
+            former = self._identity.former(client.replica, may.name)
+            txn = southbound.plan(client.replica, may, claims, self.progress, former)
+        else:
+            some = {uuid: claims[uuid] for uuid in fresh if uuid in claims}
+            txn = southbound.plan_bindings(client.replica, may.name, some, self.progress)
         await self._send(client, txn, self._wake_southbound)
         await self._send_learned(client)
 
@@ -523,11 +592,23 @@ class Controller:
         from ovine.controller import vswitch
 
         await self._wake_local.wait()
+        await self._give_way()
         self._wake_local.clear()
+        self._local_stale = not self._at_rest
         if self.settings is None or not self._at_rest or not self.local.connected:
             return
         txn = vswitch.plan(self.local.replica, self.settings, self._wanted() if self._ever_settled else None)
         await self._send(self.local, txn, self._wake_local)
+
+    async def _give_way(self) -> None:
+        """Lets flows go first, for a moment: any change of its database has the switch look through all of that.
+
+        What is said when the flows are in (`ovn-installed`) rides on the same transaction then.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY):
+                if self.link is not None:
+                    await self.link.idle()
 
     def _wanted(self) -> Any:
         from ovine.controller.bfd import BFD

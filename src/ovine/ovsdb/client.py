@@ -307,8 +307,10 @@ class Client:
                 self._changed()
             case Updated(batch):
                 self._tell(batch)
-            case LockChanged() | ConditionsApplied():
+            case LockChanged():
                 self._changed()
+            case ConditionsApplied():
+                self._look_again()
 
     def _tell(self, batch: Batch) -> None:
         if batch:
@@ -318,6 +320,10 @@ class Client:
     def _changed(self) -> None:
         for callback in self._watchers:
             _shielded(callback)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Wakes those who wait in `_until`."""
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():

@@ -168,6 +168,20 @@ async def test_a_port_that_is_no_longer_claimed_is_released(below: Bench) -> Non
     assert row.chassis is None and row.up is False
 
 
+async def test_bindings_that_are_known_first_are_written_by_a_registered_chassis_and_release_nothing(
+    below: Bench,
+) -> None:
+    first, second = await ports(below, "p1", "p2")
+    new = {second: claim("p2")}
+    assert not southbound.plan_bindings(below.client.replica, "hv1", new, NOTHING)
+    done = Progress(installed={(first, claim("p1"))})
+    await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {first: claim("p1")}, done))
+    await below.carry_out(lambda: southbound.plan_bindings(below.client.replica, "hv1", new, done))
+    ours = below.one(sb.Chassis, name="hv1").uuid
+    bound = {row.logical_port: (row.chassis, row.up) for row in below.all(sb.PortBinding)}
+    assert bound == {"p1": (ours, True), "p2": (ours, False)}
+
+
 async def test_a_port_that_another_chassis_has_taken_over_is_not_released(below: Bench) -> None:
     (port,) = await ports(below, "p1")
     await below.carry_out(lambda: southbound.plan(below.client.replica, PRESENCE, {port: claim("p1")}, Progress()))

@@ -223,3 +223,17 @@ def test_a_query_that_asks_for_itself_is_refused() -> None:
     made.feed(Port, "p1", Port("p1", "s1"))
     made.run()
     assert "needs its own result" in made.failures()[0].error
+
+
+def test_a_relation_can_be_settled_ahead_of_the_rest_some_runs_at_a_time() -> None:
+    engine = Engine([count, port_out], watch=(OUT,))
+    engine.feed(Switch, "a", Switch("a", 1))
+    for name in ("p", "q", "r"):
+        engine.feed(Port, name, Port(name, "a"))
+    engine.log = []
+    assert not engine.settle(OUT, 2)
+    assert engine.settle(OUT, 100)
+    assert [key for name, key in engine.log if name.endswith("port_out")] == ["p", "q", "r"]
+    assert len(engine.take(OUT)) == 3 and not engine.rows(COUNT)
+    engine.run()
+    assert engine.rows(COUNT) == {"a": 3} and engine.audit() == [] and engine.take(OUT) == []
