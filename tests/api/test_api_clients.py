@@ -198,6 +198,21 @@ def test_the_openstack_command_works_on_port_forwardings(cloud: Cloud, alice_cli
     alice("network delete shop")
 
 
+def test_the_openstack_command_bounds_floating_ips(cloud: Cloud, alice_cli: Cli, admin_cli: Cli) -> None:
+    admin, alice = admin_cli, alice_cli
+    public = outside(cloud.user("admin"), "198.51.100.0/24")
+    policy = admin.json("network qos policy create --share slow")["id"]
+    floating = alice.json(f"floating ip create {public.id} --qos-policy slow")
+    assert floating["qos_policy_id"] == policy
+    alice(f"floating ip unset --qos-policy {floating['id']}")
+    assert alice.json(f"floating ip show {floating['id']}")["qos_policy_id"] is None
+    alice(f"floating ip set --qos-policy slow {floating['id']}")
+    assert alice.json(f"floating ip show {floating['id']}")["qos_policy_id"] == policy
+    alice(f"floating ip set --no-qos-policy {floating['id']}")
+    alice(f"floating ip delete {floating['id']}")
+    admin("network qos policy delete slow")
+
+
 def test_the_openstack_command_works_on_trunks(alice_cli: Cli) -> None:
     alice = alice_cli
     alice("network create yard")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.api_server import Caller
-from support.routed import inside, refused
+from support.routed import inside, outside, refused
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 POLICIES = "/v2.0/qos/policies"
@@ -173,3 +173,25 @@ def test_the_types_of_rules_are_listed(alice: Caller) -> None:
     (driver,) = alice.get("/v2.0/qos/rule-types/bandwidth_limit")[1]["rule_type"]["drivers"]
     assert {p["parameter_name"] for p in driver["supported_parameters"]} == {"max_kbps", "max_burst_kbps", "direction"}
     assert alice.get("/v2.0/qos/rule-types/minimum_bandwidth")[0] == 404
+
+
+def test_a_floating_ip_has_a_policy_which_then_stays(admin: Caller, alice: Caller) -> None:
+    gold, hidden = (make(admin, name="p", shared=shared) for shared in (True, False))
+    public = outside(admin, "198.51.100.0/24")
+    path = "/v2.0/floatingips"
+    asked = {"floating_network_id": public.id, "qos_policy_id": gold["id"]}
+    floating = alice.make("floatingip", **asked)
+    assert (floating["qos_policy_id"], floating["qos_network_policy_id"]) == (gold["id"], None)
+    assert refused(admin.delete(f"/v2.0/qos/policies/{gold['id']}")) == (409, "QosPolicyInUse")
+    change = {"floatingip": {"qos_policy_id": hidden["id"]}}
+    assert refused(alice.put(f"{path}/{floating['id']}", change)) == (404, "QosPolicyNotFound")
+    assert refused(alice.post(path, {"floatingip": asked | {"qos_policy_id": hidden["id"]}}))[0] == 404
+    unshared = {"policy": {"shared": False}}
+    assert refused(admin.put(f"/v2.0/qos/policies/{gold['id']}", unshared)) == (409, "QosPolicyInUse")
+    assert alice.change("floatingip", floating["id"], description="d")["qos_policy_id"] == gold["id"]
+    assert alice.change("floatingip", floating["id"], qos_policy_id=None)["qos_policy_id"] is None
+    admin.change("network", public.id, qos_policy_id=gold["id"])
+    assert alice.show("floatingip", floating["id"])["qos_network_policy_id"] == gold["id"]
+    assert admin.change("floatingip", floating["id"], qos_policy_id=hidden["id"])["qos_policy_id"] == hidden["id"]
+    taken = {"floatingip": {"qos_policy_id": None}}
+    assert refused(alice.put(f"{path}/{floating['id']}", taken)) == (403, "PolicyRemoveAuthorizationError")

@@ -39,9 +39,7 @@ NOT_OFFERED = {
     "router": {
         "flavor_id": "l3-flavors",
     },
-    "floatingip": {
-        "qos_policy_id": "qos-fip",
-    },
+    "floatingip": {},
     "port": {
         "propagate_uplink_status": "uplink-status-propagation",
         "resource_request": "port-resource-request",
@@ -49,6 +47,8 @@ NOT_OFFERED = {
     },
 }
 """Attributes that Neutron's reply has and ours has not, with the extension that is not listed."""
+OFFERED_BESIDES = {"qos_network_policy_id": ("floatingip", "qos-fip-network-policy")}
+"""Attributes that ours has and that Neutron's has not, with the kind and the extension, which was not loaded there."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def comparable(reply: Any, step: dict[str, Any]) -> Any:
     if len(reply) > 1:
         return reply | {"port_id": "<port>"}
     ((kind, resource),) = reply.items()
-    resource = dict(resource)
+    resource = {name: v for name, v in resource.items() if OFFERED_BESIDES.get(name, ("",))[0] != kind}
     resource |= {name: "T" for name in ("created_at", "updated_at") if name in resource}
     if "mac_address" in resource and not resource["mac_address"].startswith("02:"):
         resource["mac_address"] = "<mac>"

@@ -39,13 +39,15 @@ STEP = st.one_of(
     st.tuples(st.just("associate"), pick, st.none() | pick),
     st.tuples(st.just("forward"), pick, pick, st.sampled_from([80, 81]), st.sampled_from(["tcp", "udp"])),
     st.tuples(st.just("end"), pick, pick),
+    st.tuples(st.just("policy"), pick, st.booleans()),
+    st.tuples(st.just("network policy"), st.integers(0, 1), st.booleans()),
     st.tuples(st.just("delete"), st.sampled_from(["router", "floatingip", "port"]), pick),
 )
 
 
 @dataclass
 class World:
-    """A cloud with its northbound, two external networks and four networks of tenants."""
+    """A cloud with its northbound, two external networks, four of tenants, and a policy for both directions."""
 
     cloud: Cloud
     northbound: str
@@ -53,6 +55,7 @@ class World:
     northd: Daemon
     outside: list[Outside]
     subnets: list[Any]
+    policy: str
 
     def caller(self, daemon: int = 0) -> Caller:
         return self.cloud.user("admin", daemon=daemon)
@@ -83,7 +86,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for cidr in CIDRS:
             network = admin.make("network")
             subnets.append(admin.make("subnet", network_id=network["id"], ip_version=4, cidr=cidr))
-        yield World(cloud, below.remote, plugin, northd, [outside(admin), outside(admin, "203.0.113.0/24")], subnets)
+        policy = admin.post("/v2.0/qos/policies", {"policy": {"name": "walk"}})[1]["policy"]["id"]
+        for direction in ("egress", "ingress"):
+            body = {"bandwidth_limit_rule": {"max_kbps": 1000, "direction": direction}}
+            assert admin.post(f"/v2.0/qos/policies/{policy}/bandwidth_limit_rules", body)[0] == 201
+        external = [outside(admin), outside(admin, "203.0.113.0/24")]
+        yield World(cloud, below.remote, plugin, northd, external, subnets, policy)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,7 +106,7 @@ async def test_after_any_history_the_northbound_is_what_the_resources_say(
         check(world.caller())
         await check_northbound(world)
     finally:
-        clear(world.caller())
+        clear(world, world.caller())
 
 
 def perform(world: World, caller: Caller, step: Any) -> tuple[int, Any]:
@@ -133,6 +141,14 @@ def perform(world: World, caller: Caller, step: Any) -> tuple[int, Any]:
             if forwarding is None:
                 return 0, None
             return caller.delete(f"/v2.0/floatingips/{floating['id']}/port_forwardings/{forwarding['id']}")
+        case ("policy", index, wanted):
+            floating = nth(caller.list("floatingip"), index)
+            body = {"qos_policy_id": world.policy if wanted else None}
+            path = f"/v2.0/floatingips/{floating and floating['id']}"
+            return caller.put(path, {"floatingip": body}) if floating is not None else (0, None)
+        case ("network policy", index, wanted):
+            body = {"qos_policy_id": world.policy if wanted else None}
+            return caller.put(f"/v2.0/networks/{world.outside[index].id}", {"network": body})
         case ("delete", kind, index):
             found = nth(machines(caller) if kind == "port" else caller.list(kind), index)
             return caller.delete(f"/v2.0/{kind}s/{found['id']}") if found is not None else (0, None)
@@ -208,6 +224,7 @@ async def check_northbound(world: World) -> None:
             vips = forwarded.setdefault((f["id"], one["protocol"]), {})
             outer = f"{f['floating_ip_address']}:{one['external_port']}"
             vips[outer] = f"{one['internal_ip_address']}:{one['internal_port']}"
+    bounded = {f["id"] for f in floating if f["router_id"] and (f["qos_policy_id"] or f["qos_network_policy_id"])}
     gateways = {r["id"]: r["external_gateways"] for r in routers}
     translated = [g for r in routers if r["enable_snat"] for g in r["external_gateways"]]
     addresses = {a["ip_address"] for g in translated for a in g["external_fixed_ips"]}
@@ -220,7 +237,7 @@ async def check_northbound(world: World) -> None:
         rows = client.replica.rows
 
         def agrees() -> bool:
-            nats, balancers = rows(nb.NAT).values(), rows(nb.LoadBalancer).values()
+            nats, balancers, limits = (rows(table).values() for table in (nb.NAT, nb.LoadBalancer, nb.QoS))
             return (
                 {row.name for row in rows(nb.LogicalRouter).values()} == {f"neutron-{r['id']}" for r in routers}
                 and {row.name for row in rows(nb.LogicalRouterPort).values()} == ports
@@ -230,6 +247,7 @@ async def check_northbound(world: World) -> None:
                 and {f["id"] for f in caller.list("floatingip", "status=ACTIVE")}
                 == used.keys() | {owner for owner, _ in forwarded}
                 and {(b.external_ids["neutron:fip_id"], b.protocol): dict(b.vips) for b in balancers} == forwarded
+                and sorted(row.external_ids["neutron:fip_id"] for row in limits) == sorted([*bounded, *bounded])
             )
 
         await until(agrees, "the northbound that the resources ask for")
@@ -242,7 +260,9 @@ async def check_northbound(world: World) -> None:
     assert world.northd.command("ovine/audit") == ""
 
 
-def clear(caller: Caller) -> None:
+def clear(world: World, caller: Caller) -> None:
+    for external in world.outside:
+        caller.change("network", external.id, qos_policy_id=None)
     for floating in caller.list("floatingip"):
         for forwarding in floating["port_forwardings"]:
             path = f"/v2.0/floatingips/{floating['id']}/port_forwardings/{forwarding['id']}"

@@ -113,7 +113,7 @@ def router(
     )
 
 
-def floating(number: int, outside: int, to: int | None, by: int) -> cloud.FloatingIP:
+def floating(number: int, outside: int, to: int | None, by: int, policy: int | None = None) -> cloud.FloatingIP:
     used = to is not None
     return cloud.FloatingIP(
         uuid=uuid(10, number),
@@ -125,6 +125,7 @@ def floating(number: int, outside: int, to: int | None, by: int) -> cloud.Floati
         router=uuid(9, by) if used or by < 2 else None,
         interface=uuid(4, 0) if used else None,
         gateway=uuid(4, 1) if used else None,
+        qos_policy=None if policy is None else uuid(15, policy),
     )
 
 
@@ -254,7 +255,7 @@ changes = st.one_of(
     change(cloud.AddressGroup, 8, address_group, cidrs),
     change(nb.LogicalSwitchPort, 5, switch_port, st.booleans()),
     change(cloud.Router, 9, router, some, some, hops, yes, yes, yes),
-    change(cloud.FloatingIP, 10, floating, few, st.none() | few, few),
+    change(cloud.FloatingIP, 10, floating, few, st.none() | few, few, st.none() | few),
     change(
         cloud.PortForwarding,
         18,
@@ -298,7 +299,8 @@ ROUTED = fed(
     port(2, 1, [2], "compute:nova", True, {}, []),
     port(5, 0, [], "network:floatingip", False, {}, []),
     router(0, [1], [0], ["192.168.0.0/16,10.0.0.9"], True, False, True),
-    floating(0, 5, 2, 0),
+    floating(0, 5, 2, 0, 0),
+    limit(0, 0, "egress", 1000),
     chassis(0, True, True),
     chassis(1, True, True),
     switch_port(2, True),

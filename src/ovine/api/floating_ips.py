@@ -16,7 +16,7 @@ from typing import Any
 from neutron_lib import exceptions as n_exc
 from neutron_lib.exceptions import l3 as l3_exc
 
-from ovine.api import ipam, router_ports
+from ovine.api import ipam, qos_policies, router_ports
 from ovine.api.draft import Draft
 from ovine.api.env import Env
 from ovine.api.errors import FipInUseByPortForwarding, PortHasPortForwarding
@@ -49,6 +49,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             dns_name=parsed["dns_name"],
             dns_domain=parsed["dns_domain"],
             association=uuid,
+            qos_policy=qos_policies.chosen(draft, judge, parsed),
             tags=() if parsed["tags"] is UNSET else tuple(sorted(parsed["tags"])),
         ),
         revision=0,
@@ -59,10 +60,12 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
 
 
 def update(draft: Draft, env: Env, judge: Judge, floating: FloatingIP, parsed: dict[str, Any]) -> None:
-    """Changes a description, or for whom the floating IP stands."""
+    """Changes a description, a policy, or for whom the floating IP stands."""
     judge.require_update(FLOATING_IP, parsed, target_of(draft, floating))
-    if "description" in parsed:
-        floating = draft.update(floating, description=parsed["description"])
+    columns = {"description": parsed["description"]} if "description" in parsed else {}
+    floating = draft.update(
+        floating, qos_policy=qos_policies.chosen(draft, judge, parsed, floating.qos_policy), **columns
+    )
     if "port_id" not in parsed and "fixed_ip_address" not in parsed:
         return
     port, fixed = parsed.get("port_id", floating.port), parsed.get("fixed_ip_address")

@@ -1,4 +1,4 @@
-"""QoS policies: planning of create, update and delete, and which policy a port or a network may have.
+"""QoS policies: planning of create, update and delete, and which policy a port, a network or a floating IP may have.
 
 A project may have one default policy, which its new networks get that name none. A policy that is in use stays.
 
@@ -17,6 +17,7 @@ from ovine.api.policy import Judge, Target, not_found, target_of
 from ovine.api.resources import QOS_POLICY, UNSET
 from ovine.model.base import Uuid
 from ovine.model.cloud import (
+    FloatingIP,
     Network,
     Port,
     QoSBandwidthLimitRule,
@@ -87,17 +88,19 @@ def delete(draft: Draft, env: Env, judge: Judge, policy: QoSPolicy) -> None:
     draft.delete(policy)
 
 
-def _users(draft: Draft, policy: QoSPolicy) -> list[tuple[str, Network | Port]]:
-    found: list[tuple[str, Network | Port]] = []
+def _users(draft: Draft, policy: QoSPolicy) -> list[tuple[str, Network | Port | FloatingIP]]:
+    found: list[tuple[str, Network | Port | FloatingIP]] = []
     found += [("network", row) for row in draft.find(Network, "qos_policy", policy.uuid)]
     found += [("port", row) for row in draft.find(Port, "qos_policy", policy.uuid)]
+    found += [("floatingip", row) for row in draft.find(FloatingIP, "qos_policy", policy.uuid)]
     return found
 
 
 def chosen(draft: Draft, judge: Judge, parsed: dict[str, Any], present: Uuid | None = None) -> Uuid | None:
-    """The policy that a port or network is to have. Raises QosPolicyNotFound for one that the caller can't see.
+    """The policy that a port, network or floating IP is to have.
 
-    One that the caller can't see can't be taken away either: PolicyRemoveAuthorizationError.
+    Raises QosPolicyNotFound for one that the caller can't see. Such a one can't be taken away either:
+    PolicyRemoveAuthorizationError.
     """
     if "qos_policy_id" not in parsed or parsed["qos_policy_id"] == present:
         return present

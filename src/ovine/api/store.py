@@ -90,6 +90,7 @@ class Store:
             (QoSDSCPMarkingRule, "policy"),
             (Network, "qos_policy"),
             (Port, "qos_policy"),
+            (FloatingIP, "qos_policy"),
             (Quota, "project_id"),
             (Quota, "project_id", "resource"),
             (QuotaUsage, "project_id", "resource"),

@@ -289,6 +289,7 @@ def router_view(replica: Replica, row: Router) -> View:
 def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
     port = replica.get(Port, row.port) if row.port else None
     inside = replica.get(IPAllocation, row.fixed_ip) if row.fixed_ip else None
+    network = replica.get(Network, row.floating_network)
     return _unnamed(row) | {
         "tags": list(row.tags),
         "floating_ip_address": row.floating_ip_address,
@@ -299,6 +300,8 @@ def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
         "status": row.status if row.router else "DOWN",
         "dns_name": row.dns_name,
         "dns_domain": row.dns_domain,
+        "qos_policy_id": row.qos_policy,
+        "qos_network_policy_id": network.qos_policy if network is not None else None,
         "port_forwardings": [
             {name: value for name, value in port_forwarding_view(replica, found).items() if name not in _NOT_IN_LISTS}
             for found in replica.index(PortForwarding, "floating_ip").find(row.uuid)

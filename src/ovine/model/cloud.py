@@ -274,6 +274,7 @@ class FloatingIP(Row, frozen=True, kw_only=True):
     interface: Annotated[Uuid | None, Strong("Port")] = None
     gateway: Annotated[Uuid | None, Strong("Port")] = None
     association: str = ""
+    qos_policy: Annotated[Uuid | None, Strong("QoS_Policy")] = None
     dns_name: str = ""
     dns_domain: str = ""
     status: Annotated[str, OneOf("DOWN", "ACTIVE", "ERROR")] = "DOWN"

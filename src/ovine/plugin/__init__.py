@@ -51,6 +51,7 @@ RULES = (
     dns.dns,
     ports.switch_port,
     qos.qos,
+    qos.floating_ip_qos,
     networks.localnet,
     networks.switch,
     security.port_groups_of_port,
@@ -90,8 +91,8 @@ def _dns(row: nb.DNS, names: Names) -> Hashable | None:
 
 
 def _qos(row: nb.QoS, names: Names) -> Hashable | None:
-    port = row.external_ids.get(qos.OWNER)
-    return QosKey(port, row.direction) if port else None
+    owner = row.external_ids.get(qos.OWNER) or row.external_ids.get(FLOATING_IP)
+    return QosKey(owner, row.direction) if owner else None
 
 
 def _acl(row: nb.ACL, names: Names) -> Hashable | None:

@@ -90,7 +90,7 @@ def floating_ip(q: Reader, key: Uuid) -> Iterator[Emit]:
     inside, outside = q.get(cloud.IPAllocation, row.fixed_ip or ""), q.get(cloud.Port, row.floating_port)
     if row.router is None or row.port is None or row.gateway is None or inside is None or outside is None:
         return
-    distributed = settings(q).distributed_floating_ips and _is_up(q, row.port)
+    distributed = is_distributed(q, key)
     yield NATS(
         NatKey(key, ""),
         nb.NAT(
@@ -113,6 +113,13 @@ def floating_ip(q: Reader, key: Uuid) -> Iterator[Emit]:
             ),
         ),
     )
+
+
+@query
+def is_distributed(q: Reader, floating: Uuid) -> bool:
+    """Whether the host of a floating IP's port answers for it."""
+    row = q.row(cloud.FloatingIP, floating)
+    return settings(q).distributed_floating_ips and row.port is not None and _is_up(q, row.port)
 
 
 def _is_up(q: Reader, port: Uuid) -> bool:
