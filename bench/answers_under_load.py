@@ -22,11 +22,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import dpkt
-import orjson
 
+import command_line
 from ovine.lab import Lab, netns
 from ovine.lab.frames import mac_bytes
 from ovine.model import nb
@@ -213,11 +212,9 @@ def measure(stack: str, ports: int) -> tuple[list[Service], float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ports", type=int, default=10_000)
-    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--check", action="store_true")
+    parser = command_line.parser(__doc__, check=f"if an answer of ours takes more than {TARGET_MS:g} ms or is missing")
+    command_line.add_stacks(parser)
+    parser.add_argument("--ports", type=int, default=10_000, help="that are added at once")
     return parser.parse_args()
 
 
@@ -250,8 +247,7 @@ def main() -> int:
     for name, by_stack in shown.items():
         if {"ovine", "c"} <= by_stack.keys():
             print(f"{name}: worst, ours / Debian's: {by_stack['ovine']['worst'] / by_stack['c']['worst']:.2f}")
-    if asked.json:
-        asked.json.write_bytes(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
+    command_line.publish(asked, shown)
     return 1 if asked.check and any(stack == "ovine" for stack, _ in bad) else 0
 
 

@@ -8,13 +8,11 @@ the last rule costs: its outputs, what it recorded of its reads, and the results
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import time
 import tracemalloc
-from pathlib import Path
 
+import command_line
 from ovine.engine import Engine
 from ovine.model import cloud
 from ovine.model.base import Uuid
@@ -57,9 +55,8 @@ def built(count: int, ports: int) -> Engine:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_line.parser(__doc__)
     parser.add_argument("--ports", type=int, default=10_000)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
     before = 0
@@ -89,8 +86,7 @@ def main() -> None:
             f"{row['rule']:32} {row['nodes']:8} {row['reads']:8} {row['bytes'] / 1e6:8.1f} "
             f"{row['bytes'] // max(1, row['nodes']):11}"
         )
-    if options.json:
-        options.json.write_text(json.dumps({"full_seconds": full, "one_seconds": one, "rules": rows}, indent=1))
+    command_line.publish(options, {"full_seconds": full, "one_seconds": one, "rules": rows})
 
 
 if __name__ == "__main__":

@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from pathlib import Path
 
-import orjson
-
+import command_line
 from ovine.lab import Lab, restarts
 from routed_cloud import INTERNET, RoutedCloud, make
 
@@ -38,11 +36,9 @@ def outages(cloud: RoutedCloud) -> tuple[float, float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, check=f"if an outage of ours is longer than {TARGET_S:g} s")
+    command_line.add_stacks(parser)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--check", action="store_true")
     return parser.parse_args()
 
 
@@ -60,8 +56,7 @@ def main() -> int:
         print(f"{stack}: median of the longer outage {median:.2f} s")
     if len(medians) == 2:
         print(f"ratio ours / Debian's: {medians['ovine'] / medians['c']:.2f}")
-    if asked.json:
-        asked.json.write_bytes(orjson.dumps({"outages_s": found, "median_s": medians}, option=orjson.OPT_INDENT_2))
+    command_line.publish(asked, {"outages_s": found, "median_s": medians})
     worst = max((max(pair) for pair in found.get("ovine", [])), default=0.0)
     if asked.check and worst > TARGET_S:
         print(f"missed: an outage of {worst:.2f} s, the target is {TARGET_S:g} s")

@@ -7,13 +7,11 @@ are replicated, so an event's time is that of the arrival of the batch that brou
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -249,15 +247,3 @@ def _turned_round(frame: bytes) -> bytes:
     mended = (mended & 0xFFFF) + (mended >> 16)
     ethernet, ip = frame[6:12] + frame[:6] + frame[12:14], frame[14:26] + frame[30:34] + frame[26:30]
     return ethernet + ip + b"\x00" + frame[35:36] + struct.pack("!H", mended) + frame[38:]
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process with all its threads; the kernel counts it in steps of 10 ms (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def busy_seconds() -> float:
-    """CPU time of the whole machine so far that was not idle (proc(5), stat)."""
-    user, nice, system, _idle, _wait, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

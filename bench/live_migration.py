@@ -27,11 +27,9 @@ import statistics
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import orjson
-
+import command_line
 from ovine.lab import Instance, Lab, migration
 
 INTERVAL = 0.01
@@ -39,7 +37,6 @@ INTERVAL = 0.01
 WORST = 1.5
 """Our median of the network's part as a part of Debian's that `--check` lets pass."""
 WAYS = ("afterwards", "on both", "activated")
-TITLES = {"ovine": "Ovine", "c": "Debian's OVN"}
 ADDRESS, NEIGHBOUR = "10.0.0.1", "10.0.0.2"
 
 
@@ -134,7 +131,7 @@ def page(moves: list[Move]) -> str:
             lost = f"{median(moves, stack, way, 'lost'):g}, {max(one.lost for one in chosen)}"
             gap = f"{median(moves, stack, way, 'gap'):.0f}, {max(one.gap for one in chosen):.0f}"
             network = f"{median(moves, stack, way, 'network'):.0f}, {max(one.network for one in chosen):.0f}"
-            lines.append(f"| {way}: {TITLES[stack]} | {lost} | {gap} | {network} |")
+            lines.append(f"| {way}: {command_line.TITLES[stack]} | {lost} | {gap} | {network} |")
     return "\n".join(lines) + "\n"
 
 
@@ -151,25 +148,19 @@ def ratios(moves: list[Move]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
-    parser.add_argument("--moves", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("--check", action="store_true")
+    parser = command_line.parser(__doc__, check="if a way of ours is too slow, as said above")
+    command_line.add_stacks(parser)
+    command_line.add_page(parser, "live-migration.md")
+    parser.add_argument("--moves", type=int, default=20, help="in each way")
     return parser.parse_args()
 
 
 def main() -> int:
     asked = arguments()
     moves = measure_all(asked.stacks, asked.moves)
-    print("\n" + page(moves))
+    command_line.publish(asked, moves, page(moves))
     if {"ovine", "c"} <= set(asked.stacks):
         print(ratios(moves))
-    if asked.json:
-        asked.json.write_bytes(orjson.dumps([asdict(one) for one in moves], option=orjson.OPT_INDENT_2))
-    if asked.page:
-        asked.page.write_text(page(moves))
     if not asked.check or "ovine" not in asked.stacks:
         return 0
     first = median(moves, "ovine", WAYS[0], "gap")

@@ -1,6 +1,7 @@
 """northd with many load balancers: ours beside OVN's, on the same northbound, one after the other in one run.
 
     python bench/load_balancers.py [--balancers 1000] [--backends 10] [--switches 10] [--adds 20] [--group]
+                                   [--stacks ovine c] [--json FILE]
 
 A northbound of switches that all have all load balancers, each by itself or with --group all by one group, is filled;
 then northd is started on it with an empty southbound. Reported are the time from the start of the process to `sb_cfg`;
@@ -11,18 +12,14 @@ southbound (median and 95th percentile, after a few to warm up); logical flows, 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import statistics
-import tempfile
-import time
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
-from northd_scale import WARM_UP, c_northd, our_northd, peak_mib, sb_cfg
-from ovine.model import nb, sb
+import command_line
+from northd_scale import compare
+from ovine.model import nb
 from ovine.model.base import StrMap, Uuid
-from ovine.ovsdb import Client, Monitor, Transaction
-from support.ovsdb import start_server
+from ovine.ovsdb import Client, Transaction
 
 
 class Filled(NamedTuple):
@@ -50,68 +47,28 @@ async def fill(client: Client, options: argparse.Namespace) -> Filled:
     return Filled(switches, group)
 
 
-async def add(client: Client, filled: Filled, number: int, backends: int) -> float:
-    """Adds one load balancer to all switches; returns the seconds until it is in the southbound."""
-    ((uuid, row),) = client.replica.rows(nb.NBGlobal).items()
+def add(filled: Filled, number: int, options: argparse.Namespace) -> Transaction:
+    """One more load balancer, of all switches."""
     transaction = Transaction()
-    made = transaction.insert(balancer(number, backends))
+    made = transaction.insert(balancer(options.balancers + number, options.backends))
     if filled.group is not None:
         transaction.mutate(nb.LoadBalancerGroup, filled.group, "load_balancer", "insert", (made,))
     for switch in filled.switches if filled.group is None else ():
         transaction.mutate(nb.LogicalSwitch, switch, "load_balancer", "insert", (made,))
-    transaction.update(nb.NBGlobal, uuid, nb_cfg=row.nb_cfg + 1)
-    began = time.perf_counter()
-    await client.transact(transaction)
-    await sb_cfg(client, row.nb_cfg + 1, 60)
-    return time.perf_counter() - began
-
-
-async def counts(remote: str) -> tuple[int, int]:
-    """Logical flows and datapath groups."""
-    tables = [Monitor(sb.LogicalFlow, ("table_id",)), Monitor(sb.LogicalDPGroup, ("datapaths",))]
-    client = Client(sb.DATABASE, remote, monitors=tables)
-    await client.start()
-    await client.ready(60)
-    found = len(client.replica.rows(sb.LogicalFlow)), len(client.replica.rows(sb.LogicalDPGroup))
-    await client.close()
-    return found
-
-
-async def measure(which: str, directory: Path, options: argparse.Namespace) -> str:
-    with start_server(nb.DATABASE, directory / "nb") as above, start_server(sb.DATABASE, directory / "sb") as below:
-        client = Client(nb.DATABASE, above.remote)
-        await client.start()
-        await client.ready(10)
-        filled = await fill(client, options)
-        start = our_northd if which == "ours" else c_northd
-        began = time.perf_counter()
-        with start(directory / "northd", f"--ovnnb-db={above.remote}", f"--ovnsb-db={below.remote}") as pid:
-            await sb_cfg(client, 1, 300)
-            full = time.perf_counter() - began
-            numbers = range(options.balancers, options.balancers + WARM_UP + options.adds)
-            adds = [await add(client, filled, number, options.backends) for number in numbers][WARM_UP:]
-            memory = peak_mib(pid)
-        flows, groups = await counts(below.remote)
-        await client.close()
-    cuts = statistics.quantiles(adds, n=20)
-    middle, high = cuts[9] * 1000, cuts[18] * 1000
-    return f"{which:>5} {full:9.2f} s {middle:9.2f} ms {high:9.2f} ms {flows:9d} {groups:7d} {memory:8.0f} MiB"
+    return transaction
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.add_stacks(command_line.parser(__doc__))
     parser.add_argument("--balancers", type=int, default=1000)
-    parser.add_argument("--backends", type=int, default=10)
-    parser.add_argument("--switches", type=int, default=10)
-    parser.add_argument("--adds", type=int, default=20)
-    parser.add_argument("--group", action="store_true")
-    parser.add_argument("--only", choices=("ours", "ovn"))
+    parser.add_argument("--backends", type=int, default=10, help="of each load balancer")
+    parser.add_argument("--switches", type=int, default=10, help="which all have all load balancers")
+    parser.add_argument("--adds", type=int, default=20, help="load balancers that are added one by one")
+    parser.add_argument("--group", action="store_true", help="switches have their load balancers by a group")
     options = parser.parse_args()
     print(f"{options.balancers} load balancers x {options.backends} backends on {options.switches} switches")
-    print("      full compile     add: p50          p95     flows  groups     peak memory")
-    for which in [options.only] if options.only else ["ours", "ovn"]:
-        with tempfile.TemporaryDirectory(prefix="balancers-") as directory:
-            print(asyncio.run(measure(which, Path(directory), options)), flush=True)
+    filled, change = partial(fill, options=options), partial(add, options=options)
+    command_line.publish(options, compare(options.stacks, filled, change, options.adds))
 
 
 if __name__ == "__main__":

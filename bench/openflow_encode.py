@@ -11,21 +11,19 @@ unless ours is at least 5 times as fast.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import random
 import statistics
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from os_ken.ofproto import ofproto_v1_5 as theirs
 from os_ken.ofproto import ofproto_v1_5_parser as parser
 
+import command_line
 from ovine import openflow as ours
 from ovine.openflow.action_codec import _encode_action
 from ovine.openflow.flow import encode_instructions
@@ -208,13 +206,9 @@ def compare(flows: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options = command_line.parser(__doc__, check=f"unless ours is {LEAST_RATIO:g} times faster")
     options.add_argument("--flows", type=int, default=5000, help="flows to encode (default: 5000)")
     options.add_argument("--repeats", type=int, default=5, help="alternating runs, of which the best counts")
-    options.add_argument("--json", type=Path, help="also write the figures to this file")
-    options.add_argument(
-        "--check", action="store_true", help=f"exit with 1 unless ours is {LEAST_RATIO:g} times faster"
-    )
     given = options.parse_args()
     figures = compare(given.flows, given.repeats)
     per_flow = figures["us_per_flow"]
@@ -223,8 +217,7 @@ def main() -> None:
     print(f"  ovine.openflow, warm caches  {per_flow['warm']:8.2f} us a flow")
     print(f"  os-ken                       {per_flow['os_ken']:8.2f} us a flow")
     print(f"  ratio {figures['ratio']:.1f}")
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    command_line.publish(given, figures)
     if given.check and figures["ratio"] < LEAST_RATIO:
         raise SystemExit(f"ours is only {figures['ratio']:.1f} times as fast; {LEAST_RATIO:g} is wanted")
 

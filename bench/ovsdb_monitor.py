@@ -23,6 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import command_line
 from ovine.model import sb
 from ovine.model.base import Map, Uuid
 from ovine.ovsdb import Client, Monitor, Transaction
@@ -153,11 +154,9 @@ def compare(rows: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = command_line.parser(__doc__, check=f"unless ours is {LEAST_RATIO:g} times faster")
     parser.add_argument("--rows", type=int, default=100_000, help="Logical_Flow rows (default: 100000)")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each client, of which the best counts")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--check", action="store_true", help=f"exit with 1 unless ours is {LEAST_RATIO:g} times faster")
     parser.add_argument("--client", choices=["ovine", "ovs"], help=argparse.SUPPRESS)
     parser.add_argument("--remote", help=argparse.SUPPRESS)
     parser.add_argument("--schema", help=argparse.SUPPRESS)
@@ -170,8 +169,7 @@ def main() -> None:
     for name, label in (("ovine", "ovine.ovsdb"), ("ovs", f"PyPI ovs ({figures['ovs']['parser']} JSON parser)")):
         print(f"  {label:28} {figures[name]['seconds']:7.2f} s   peak {figures[name]['peak_rss_mb']:7.1f} MB")
     print(f"  ratio {figures['ratio']:.1f}")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    command_line.publish(options, figures)
     if options.check and figures["ratio"] < LEAST_RATIO:
         raise SystemExit(f"ours is only {figures['ratio']:.1f} times as fast; {LEAST_RATIO:g} is wanted")
 

@@ -27,14 +27,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import orjson
 import uvloop
 
-from latency_probe import Api, Databases, Guest, Seen, busy_seconds, cpu_seconds
+import command_line
+from latency_probe import Api, Databases, Guest, Seen
 from ovine.lab import Lab, LabError, netns
+from processes import busy_seconds, cpu_seconds
 
 TARGET_MS = 30.0
 STACKS = {
@@ -279,14 +279,12 @@ def ratios(results: list[Result]) -> list[str]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, check=f"if ovine's p50 to ACTIVE exceeds {TARGET_MS:g} ms")
+    command_line.add_stacks(parser, STACKS, default=["ovine"])
     parser.add_argument("--ports", type=int, default=50, help="ports to measure at each size (default: 50)")
     parser.add_argument("--warm", type=int, default=5, help="ports before that, which do not count (default: 5)")
     parser.add_argument("--base", type=int, nargs="+", default=[0], help="ports that are there already (default: 0)")
-    parser.add_argument("--stacks", nargs="+", choices=sorted(STACKS), default=["ovine"])
     parser.add_argument("--first", action="store_true", help="each port is the first of its network on its host")
-    parser.add_argument("--json", type=Path, help="write the figures to a file as well")
-    parser.add_argument("--check", action="store_true", help=f"fail if ovine's p50 to ACTIVE exceeds {TARGET_MS:g} ms")
     return parser.parse_args()
 
 
@@ -308,8 +306,7 @@ def main() -> int:
         sys.exit(f"port_latency: {error}")
     for line in ratios(results):
         print(line)
-    if options.json is not None:
-        options.json.write_bytes(orjson.dumps([result.as_json() for result in results], option=orjson.OPT_INDENT_2))
+    command_line.publish(options, [result.as_json() for result in results])
     late = [r for r in results if r.stack == "ovine" and r.quantile("active", 0.5) > TARGET_MS]
     for result in late:
         middle = result.quantile("active", 0.5)

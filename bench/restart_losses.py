@@ -17,11 +17,9 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import orjson
-
+import command_line
 from ovine.lab import Lab, restarts
 from routed_cloud import KINDS, RoutedCloud, make, pings
 
@@ -89,9 +87,9 @@ def measure_all(stack: str) -> list[Loss]:
 def page(losses: list[Loss]) -> str:
     """The table in docs/restarts.md: a row for each part and signal, a column for each stack and kind of traffic."""
     stacks = list(dict.fromkeys(loss.stack for loss in losses))
-    titles = {"ovine": "Ovine", "c": "Debian's OVN"}
     columns = [(stack, kind) for stack in stacks for kind in KINDS]
-    lines = ["| restarted | by | " + " | ".join(f"{titles[stack]}: {kind}" for stack, kind in columns) + " |"]
+    heads = [f"{command_line.TITLES[stack]}: {kind}" for stack, kind in columns]
+    lines = ["| restarted | by | " + " | ".join(heads) + " |"]
     lines.append("|---|---|" + "---:|" * len(columns))
     rows = dict.fromkeys((loss.part, loss.how) for loss in losses)
     cells = {(loss.part, loss.how, loss.stack): loss for loss in losses}
@@ -106,22 +104,16 @@ def must_not_lose(loss: Loss) -> bool:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stacks", nargs="+", choices=("ovine", "c"), default=["ovine", "c"])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("--check", action="store_true")
+    parser = command_line.parser(__doc__, check="if northd, a controller or an ovsdb-server of ours loses a packet")
+    command_line.add_stacks(parser)
+    command_line.add_page(parser, "restarts.md")
     return parser.parse_args()
 
 
 def main() -> int:
     asked = arguments()
     losses = [loss for stack in asked.stacks for loss in measure_all(stack)]
-    print("\n" + page(losses))
-    if asked.json:
-        asked.json.write_bytes(orjson.dumps([asdict(loss) for loss in losses], option=orjson.OPT_INDENT_2))
-    if asked.page:
-        asked.page.write_text(page(losses))
+    command_line.publish(asked, losses, page(losses))
     bad = [loss for loss in losses if must_not_lose(loss) and any(loss.lost.values())]
     for loss in bad:
         print(f"lost packets: {loss.part}, {loss.how}: {loss.lost}")

@@ -27,13 +27,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any
 
-import orjson
-
+import command_line
 from ovine.lab import Instance, Lab, LabError
 from ovine.lab.waiting import wait_for
 
@@ -361,11 +359,9 @@ def probe(rules: Rules, client: Instance, result: Result) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, check="if anything was lost or let in wrongly")
     parser.add_argument("--changes", type=int, default=1000, help="rules added or removed (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="of the random choices (default: 1)")
-    parser.add_argument("--json", type=Path, help="write the figures to a file as well")
-    parser.add_argument("--check", action="store_true", help="fail if anything was lost or let in wrongly")
     return parser.parse_args()
 
 
@@ -392,8 +388,7 @@ def main() -> int:
         print(f"{name.replace('_', ' '):22}{value if name != 'faults' else len(value)}")
     for fault in result.faults:
         print(fault)
-    if options.json is not None:
-        options.json.write_bytes(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2))
+    command_line.publish(options, result)
     return 1 if options.check and result.faults else 0
 
 

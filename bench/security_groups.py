@@ -32,19 +32,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import orjson
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
+import command_line
+import processes
 from ovine.model import nb, sb, vs
 from ovine.model.base import StrMap, Uuid
 from ovine.ovsdb import Batch, Client, Monitor, Transaction
-from support.daemons import run_daemon
 from support.hosts import OVS_SCHEMA, Vswitchd
 from support.ovsdb import Server, start_server
 
@@ -98,39 +95,6 @@ class Result:
             phases[name] = {**counts, **{f"{operation}_s": times for operation, times in phase.times.items()}}
         head = {"stack": self.stack, "start_s": self.start, "acl_s": self.acl, "peak_memory_mib": self.memory}
         return {**head, **phases, "slowdowns": self.slowdowns()}
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def c_daemon(program: str, directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon of OVN's."""
-    here = str(directory)
-    environment = os.environ | {"OVN_RUNDIR": here, "OVN_LOGDIR": here, "OVS_RUNDIR": here, "OVN_SYSCONFDIR": here}
-    options = ["-vconsole:off", f"--log-file={here}/{program}.log"]
-    process = subprocess.Popen([program, *arguments, *options], env=environment, cwd=directory)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def our_daemon(name: str, directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    with run_daemon(name, directory, *arguments) as daemon:
-        assert daemon.process is not None
-        yield daemon.process
-        if daemon.failures():
-            raise SystemExit(f"security_groups: {name}: {daemon.failures()[0]['error']}")
-
-
-def peak_mib(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 class Watch:
@@ -337,9 +301,9 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
     northd, controller = STACKS[stack]
     result, here = Result(stack), root / "host"
     here.mkdir()
-    with ExitStack() as processes:
-        enter = processes.enter_context
-        processes.callback(Watch.processes.clear)  # they are stopped before the next stack starts
+    with ExitStack() as stage:
+        enter = stage.enter_context
+        stage.callback(Watch.processes.clear)  # they are stopped before the next stack starts
         above = enter(start_server(NB_SCHEMA, root / "nb"))
         below = enter(start_server(SB_SCHEMA, root / "sb"))
         local = enter(start_server(OVS_SCHEMA, here / "vs", name="conf"))
@@ -350,20 +314,17 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
         await introduce(clients[1], below)
         switch = Vswitchd(here, local.remote)
         switch.start()
-        processes.callback(switch.kill)
+        stage.callback(switch.kill)
         cloud = Cloud(*clients, options)
         await cloud.fill()
         show(f"{stack}: {options.switches} switches of {options.ports} ports are in the northbound")
         began = time.perf_counter()
         remotes = (f"--ovnnb-db={above.remote}", f"--ovnsb-db={below.remote}")
-        (root / "northd").mkdir()
         assert switch.process is not None
         running = {"ovs-vswitchd": switch.process}
-        ours, theirs = northd == "ovine", c_daemon("ovn-northd", root / "northd", *remotes)
-        running["northd"] = enter(our_daemon("northd", root / "northd", *remotes) if ours else theirs)
+        running["northd"] = enter(processes.northd(northd, root / "northd", *remotes))
         await cloud.apply(Transaction(), "sb_cfg")
-        ours, theirs = controller == "ovine", c_daemon("ovn-controller", here, local.remote)
-        running["controller"] = enter(our_daemon("controller", here, local.remote) if ours else theirs)
+        running["controller"] = enter(processes.controller(controller, here, local.remote))
         Watch.processes.update(running)
         await Watch(clients[1]).until(
             lambda: any(row.name == "br-int" for row in clients[1].replica.rows(vs.Bridge).values())
@@ -379,7 +340,7 @@ async def measure(stack: str, root: Path, options: argparse.Namespace, show: Cal
         result.acl = await cloud.add_acl()
         show(f"{stack}: the ACL with the set is on the host after {result.acl:.2f} s")
         result.with_set = await phase(cloud, below, here, options.rounds)
-        result.memory = {name: peak_mib(process.pid) for name, process in running.items()}
+        result.memory = {name: processes.peak_mib(process.pid) for name, process in running.items()}
         for client in clients:
             await client.close()
     return result
@@ -444,15 +405,13 @@ def verdicts(results: list[Result]) -> list[tuple[str, float, float]]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, check="if a target is missed")
+    command_line.add_stacks(parser, STACKS)
     parser.add_argument("--switches", type=int, default=50)
     parser.add_argument("--ports", type=int, default=200, help="ports of each switch")
     parser.add_argument("--local", type=int, default=200, help="ports on the host, spread over all switches")
     parser.add_argument("--no-router", dest="router", action="store_false", help="leave the switches unconnected")
     parser.add_argument("--rounds", type=int, default=5, help="how often each operation is measured")
-    parser.add_argument("--stacks", nargs="+", choices=sorted(STACKS), default=["ovine", "c"])
-    parser.add_argument("--json", type=Path, help="write the figures to a file as well")
-    parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     options = parser.parse_args()
     spare = options.switches * options.ports - options.local
     if min(options.switches, options.ports, options.local, options.rounds) < 1 or spare < 2 * (options.rounds + 1):
@@ -475,8 +434,7 @@ def main() -> int:
         good = figure <= most
         missed += not good
         print(f"{'met   ' if good else 'MISSED'} {target}: {figure:,.3f}, at most {most:,.2f}")
-    if options.json is not None:
-        options.json.write_bytes(orjson.dumps([result.as_json() for result in results], option=orjson.OPT_INDENT_2))
+    command_line.publish(options, [result.as_json() for result in results])
     return 1 if options.check and missed else 0
 
 

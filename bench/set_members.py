@@ -1,6 +1,6 @@
 """One member more or less of a large set: CPU of each stage, ours and OVN's C daemons in one run on one machine.
 
-    python bench/set_members.py [--members 100,1000,10000] [--rounds 20] [--stacks ovine,c] [--json FILE]
+    python bench/set_members.py [--members 100 1000 10000] [--rounds 20] [--stacks ovine c] [--json FILE]
 
 Per stack and size a whole column: cloud, northbound and southbound databases, our plugin, northd, and one host: Open
 vSwitch with the dummy datapath and a controller. The cloud has one network and so many ports in one security group,
@@ -15,23 +15,19 @@ Stacks: "ovine" is ours, "c" has Debian's ovn-northd and ovn-controller.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
+import command_line
+import processes
 from ovine.model import cloud, nb, sb, vs
 from ovine.model.base import StrMap, Uuid
 from ovine.ovsdb import Client, Monitor, Transaction
-from security_groups import c_daemon, introduce, our_daemon
+from security_groups import introduce
 from support.hosts import OVS_SCHEMA, Vswitchd
 from support.ovsdb import Server, start_server
 
@@ -41,11 +37,6 @@ BATCH = 500
 LOCAL = 5
 """Members on the host."""
 DEADLINE = 900.0
-
-
-def cpu(process: subprocess.Popen[bytes]) -> float:
-    """Seconds on a CPU so far, of all threads."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{process.pid}/task").glob("*/schedstat")) / 1e9
 
 
 class Cloud:
@@ -158,13 +149,10 @@ async def measure(stack: str, members: int, rounds: int, root: Path) -> dict[str
         world = Cloud(clients[0], clients[1], clients[2], clients[3])
         await world.fill(members, rounds)
         remotes = (f"--ovnnb-db={middle.remote}", f"--ovnsb-db={below.remote}")
-        running = {"plugin": enter(our_daemon("plugin", root / "plugin", f"--cloud-db={above.remote}", remotes[0]))}
-        if stack == "ovine":
-            running["northd"] = enter(our_daemon("northd", root / "northd", *remotes))
-            running["controller"] = enter(our_daemon("controller", root / "host", local.remote))
-        else:
-            running["northd"] = enter(c_daemon("ovn-northd", root / "northd", *remotes))
-            running["controller"] = enter(c_daemon("ovn-controller", root / "host", local.remote))
+        plugin = processes.our_daemon("plugin", root / "plugin", f"--cloud-db={above.remote}", remotes[0])
+        running = {"plugin": enter(plugin)}
+        running["northd"] = enter(processes.northd(stack, root / "northd", *remotes))
+        running["controller"] = enter(processes.controller(stack, root / "host", local.remote))
         await world.until(lambda: any(row.name == "br-int" for row in clients[3].replica.rows(vs.Bridge).values()))
         await world.until(lambda: len(clients[1].replica.rows(nb.NBGlobal)) == 1)
         await world.plug(world.ports[:LOCAL])
@@ -175,9 +163,10 @@ async def measure(stack: str, members: int, rounds: int, root: Path) -> dict[str
         await world.move(guests[:2], joins=False)
         found: dict[str, dict[str, float]] = {}
         for what, joins in (("join", True), ("leave", False)):
-            before = {name: cpu(process) for name, process in running.items()}
+            before = {name: processes.exact_cpu_seconds(process.pid) for name, process in running.items()}
             await world.move(guests, joins)
-            found[what] = {name: (cpu(p) - before[name]) * 1000 / len(guests) for name, p in running.items()}
+            spent = {name: processes.exact_cpu_seconds(p.pid) - before[name] for name, p in running.items()}
+            found[what] = {name: seconds * 1000 / len(guests) for name, seconds in spent.items()}
         for client in clients:
             await client.close()
         return found
@@ -193,21 +182,19 @@ def tell(results: dict[str, dict[int, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--members", default="100,1000,10000", help="sizes of the group")
+    parser = command_line.parser(__doc__)
+    command_line.add_stacks(parser)
+    parser.add_argument("--members", type=int, nargs="+", default=[100, 1000, 10_000], help="sizes of the group")
     parser.add_argument("--rounds", type=int, default=20, help="ports that join and leave")
-    parser.add_argument("--stacks", default="ovine,c", help="whose northd and controller")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    results: dict[str, dict[int, Any]] = {stack: {} for stack in options.stacks.split(",")}
+    results: dict[str, dict[int, Any]] = {stack: {} for stack in options.stacks}
     for stack, found in results.items():
-        for members in map(int, options.members.split(",")):
+        for members in options.members:
             with tempfile.TemporaryDirectory(prefix="set-members-") as root:
                 found[members] = asyncio.run(measure(stack, members, options.rounds, Path(root)))
             print(f"{stack}, {members} members: {found[members]}", file=sys.stderr)
     tell(results)
-    if options.json:
-        options.json.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    command_line.publish(options, results)
 
 
 if __name__ == "__main__":

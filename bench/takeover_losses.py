@@ -15,11 +15,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import orjson
-
+import command_line
 from ovine.lab import Lab, restarts
 from ovine.lab.spec import Flavour
 from routed_cloud import KINDS, RoutedCloud, make, pings
@@ -89,10 +87,8 @@ def page(found: list[Step]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("--check", action="store_true")
+    parser = command_line.parser(__doc__, check="if a packet was lost")
+    command_line.add_page(parser, "restarts.md")
     return parser.parse_args()
 
 
@@ -104,11 +100,7 @@ def main() -> int:
     asked = arguments()
     with Lab(northd="c", controllers=["c", "c", "c"]) as lab:
         found = take_over_and_back(make(lab), show)
-    print("\n" + page(found))
-    if asked.json:
-        asked.json.write_bytes(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))
-    if asked.page:
-        asked.page.write_text(page(found))
+    command_line.publish(asked, found, page(found))
     bad = [one for one in found if any(one.lost.values())]
     return 1 if asked.check and bad else 0
 
