@@ -5,7 +5,8 @@ groups and address sets; so neither ports, nor members of sets, nor switches mul
 
 Verdicts: to go on is to allow. `denied` is noted for drop and reject, and `rejected` besides for reject; the flows of
 `ovine.northd.acl_shared` carry that out. allow-stateless costs a second flow where there is connection tracking: it
-keeps the packets out of it. log-related costs one that logs the replies.
+keeps the packets out of it. log-related costs one that logs the replies; samples of known connections cost two more,
+for replies and for errors about the connection, which are known by a label that is committed with it.
 
 Of several ACLs with the same priority and match on the same switches the strictest holds, and the others are reported.
 An ACL that cannot be understood is reported, and has no effect.
@@ -93,7 +94,8 @@ def written(q: Reader, key: Uuid) -> Iterator[Emit]:
     for place in places(q, key):
         for stage, priority, match, actions in flows:
             spot = Spot(place, stage.name, priority, match)
-            yield WRITTEN((key, spot), Written(spot, actions, key, row.action))
+            action = "allow" if priority == KNOWN_REPLY else row.action  # these contradict nobody
+            yield WRITTEN((key, spot), Written(spot, actions, key, action))
 
 
 def _check(row: nb.ACL) -> None:
@@ -118,21 +120,34 @@ def _flows(q: Reader, row: nb.ACL, key: Uuid) -> Iterator[tuple[Stage, int, str,
     if row.tier:
         stage, match = TIERS[own], f"{IN_RULING.tier.field} == {row.tier} && ({row.match})"
     new, known = sample_of(q, row.sample_new, "acl-new"), sample_of(q, row.sample_est, "acl-est")
+    label = _label(q, row, known)
+    verdict = f"{log}{_verdict(row, own, label)}"
     if new == known:
-        yield stage, priority, match, f"{new}{log}{_verdict(row, own)}"
+        yield stage, priority, match, f"{new}{verdict}"
     else:
-        yield stage, priority, f"({match}) && !ct.est", f"{new}{log}{_verdict(row, own)}"
-        yield stage, priority, f"({match}) && ct.est", f"{known}{log}{_verdict(row, own)}"
+        yield stage, priority, f"({match}) && !ct.est", f"{new}{verdict}"
+        yield stage, priority, f"({match}) && ct.est", f"{known}{verdict}"
     if row.action == "allow-stateless" and stateful_somewhere(q):
         stage = IN_TRACK if incoming else OUT_TRACK
         yield stage, priority, row.match, SKIP[stage]
-    if log and row.label and row.action in ALLOWS and row.options.get("log-related", "").lower() == "true":
-        # Replies go the other way.
-        stage = OUT_ACL if incoming else IN_ACL
-        yield stage, KNOWN_REPLY, f"{REPLIES} && ct_label.label == {row.label}", f"{log}next;"
+    logged = log if row.label and row.options.get("log-related", "").lower() == "true" else ""
+    if label and (known or logged):
+        # Replies go the other way; errors about a connection may go either.
+        of_it = f"{REPLIES} && ct_label.label == {label}"
+        yield OUT_ACL if incoming else IN_ACL, KNOWN_REPLY, of_it, f"{known}{logged}next;"
+        if known:
+            yield own, KNOWN_REPLY, f"{of_it} && !ct.rpl", f"{known}next;"
 
 
-def _verdict(row: nb.ACL, stage: Stage) -> str:
+def _label(q: Reader, row: nb.ACL, known: str) -> int:
+    """What connections that an ACL allows are known by: the number of its samples goes before its own label."""
+    if row.action not in ALLOWS:
+        return 0
+    sample = q.get(nb.Sample, row.sample_est) if known and row.sample_est is not None else None
+    return sample.metadata if sample is not None else row.label
+
+
+def _verdict(row: nb.ACL, stage: Stage, label: int) -> str:
     """What an ACL does; `stage` is that of tier 0."""
     ruling = IN_RULING  # the same bits in both directions
     if row.action == "pass":
@@ -142,8 +157,8 @@ def _verdict(row: nb.ACL, stage: Stage) -> str:
         return f"{ruling.denied.field} = 1; {onward}"
     if row.action == "reject":
         return f"{ruling.denied.field} = 1; {ruling.rejected.field} = 1; {onward}"
-    if row.label and row.action in ALLOWS:
-        return f"{ruling.labelled.field} = 1; {ruling.label.field} = {row.label}; {onward}"
+    if label:
+        return f"{ruling.labelled.field} = 1; {ruling.label.field} = {label}; {onward}"
     return onward
 
 

@@ -5,11 +5,12 @@ by the flow that drops, or by the ACL (or the default) that denies, so that the 
 that flow's uuid, leads to the reason.
 
 ACLs are sampled where `sample_new` or `sample_est` refers to a Sample: packets that are of no known connection, and
-those of one that is known. A Sample says the observation point, its collectors where samples go and how many of 65535
-packets; Sampling_App has the observation domain for each purpose. Without one, packets are not sampled for it.
+those of one that is known, in both directions (`ovine.northd.acl`). A Sample says the observation point, its
+collectors where samples go and how many of 65535 packets; Sampling_App has the observation domain for each purpose.
+Without one, packets are not sampled for it.
 
 Source: ovn-nb(5), of OVN 23.03 for dropped packets and of 24.09 for ACLs.
-Tests: tests/unit/northd/test_northd_samples.py.
+Tests: tests/unit/northd/test_northd_samples.py, tests/interop/test_acl_samples.py.
 """
 
 from __future__ import annotations
