@@ -33,7 +33,15 @@ lr-add r -- set Logical_Router r options:chassis=hv1
 lrp-add r r-s 02:00:00:00:ff:01 10.0.0.254/24
 lsp-add s s-r -- lsp-set-type s-r router -- lsp-set-addresses s-r router -- lsp-set-options s-r router-port=r-s
 create BFD logical_port=r-s dst_ip=10.0.0.2
+lb-add web 10.0.0.100:80 10.0.0.1:8080 -- lb-add names 10.0.0.100:53 10.0.0.1:5353 udp -- lb-add none 10.0.0.101:80 ""
+set Load_Balancer web ip_port_mappings:10.0.0.1=a:10.0.0.253
+set Load_Balancer names ip_port_mappings:10.0.0.1=a:10.0.0.253
+--id=@c create Load_Balancer_Health_Check vip="10.0.0.100\\:80" $EACH -- add Load_Balancer web health_check @c
+--id=@c create Load_Balancer_Health_Check vip="10.0.0.100\\:53" $EACH -- add Load_Balancer names health_check @c
+ls-lb-add s web -- ls-lb-add s names -- ls-lb-add s none
+set NB_Global . options:controller_event=true
 """
+EACH_SECOND = "options:interval=1 options:timeout=1 options:success_count=1 options:failure_count=1"
 ROUTE = ("lr-route-add", "r", "198.51.100.0/24", "10.0.0.2")
 
 
@@ -71,7 +79,8 @@ def bed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
         made.tool("ovn-sbctl", "set-connection", "role=ovn-controller", f"pssl:{port}:127.0.0.1")
         with made.ours() if request.param == "ours" else made.debians():
             for line in NETWORK.strip().splitlines():
-                made.tool("sh", "-c", f"ovn-nbctl --timeout={DEADLINE:.0f} {line}")
+                command = f"ovn-nbctl --timeout={DEADLINE:.0f} {line.replace('$EACH', EACH_SECOND)}"
+                made.tool("sh", "-c", command)
             session = made.nbctl("--bare", "--columns=_uuid", "find", "BFD").strip()
             made.nbctl(*ROUTE)
             route = made.nbctl("--bare", "--columns=_uuid", "find", "Logical_Router_Static_Route").strip()
@@ -158,6 +167,15 @@ async def _teach(one: Host) -> None:
     (session,) = one.southbound.replica.rows(sb.BFD).values()
     head = "02:00:00:00:00:22>02:00:00:00:ff:01 ip 10.0.0.2>10.0.0.254 ttl 255 udp 49152>3784"
     await until_there(sb.BFD, f"{head} bfd init mine 7 yours {session.disc}", status="up")
+    opening = "02:00:00:00:00:22>02:00:00:00:ff:01 ip 10.0.0.2>10.0.0.101 tcp 5000>80 S"
+    await until_there(sb.ControllerEvent, opening, event_type="empty_lb_backends", chassis=one.chassis.uuid)
+    (event,) = one.southbound.replica.rows(sb.ControllerEvent)
+    await one.southbound.transact(_deleted(sb.ControllerEvent, event))
+    await one.until(lambda: not one.southbound.replica.rows(sb.ControllerEvent), "whoever saw the event deletes it")
+    await until_there(sb.ControllerEvent, opening, event_type="empty_lb_backends", chassis=one.chassis.uuid)
+    # Nobody answers at port a: for TCP that is bad, for UDP it is good.
+    for number, status in ((8080, "offline"), (5353, "online")):
+        await one.until(lambda n=number, s=status: one.row(one.southbound, sb.ServiceMonitor, port=n, status=s), status)
 
 
 async def test_keys_may_come_late_and_be_renewed(bed: Bed, tmp_path: Path) -> None:
