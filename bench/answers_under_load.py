@@ -1,9 +1,13 @@
-"""How long instances wait for DHCP, DNS, neighbour and router answers while a large change compiles.
+"""How long DHCP, DNS, neighbour and router answers, and health checks of backends, take while a large change compiles.
 
     sudo .venv/bin/python bench/answers_under_load.py [--ports 10000] [--stacks ovine c] [--json FILE] [--check]
 
 One host, a network with DHCPv4, DNS names and a router with SLAAC. An instance asks for each service again and again,
 10 ms after each answer: DHCPv4 (DISCOVER), DNS (A), ND (a neighbour solicitation), RA (a router solicitation).
+The instance is also a backend that a load balancer has checked each second, over TCP. It answers at once; timed is
+until the host takes the answer and resets the connection ("health: taken"), and how much later than a second after
+that it asks again ("health: late"). A host that takes longer than a second calls the backend offline, which is told.
+
 Meanwhile `--ports` ports are added to the very same network in one northbound transaction, and the asking goes on
 until the host has them all (`hv_cfg`). Shown are the median before, and the median and the worst answer time
 meanwhile, for our northd and controller ("ovine") and Debian's ("c"). `--check` ends with status 1 if an answer of
@@ -26,17 +30,20 @@ from dataclasses import dataclass, field
 import dpkt
 
 import command_line
-from ovine.lab import Lab, netns
+from ovine.lab import Lab, LabError, netns
 from ovine.lab.frames import mac_bytes
-from ovine.model import nb
-from ovine.ovsdb import Client, Transaction
+from ovine.model import nb, sb
+from ovine.ovsdb import Batch, Client, Transaction
 
 TARGET_MS = 1000.0
-PAUSE, PATIENCE = 0.01, 5.0
+PAUSE, PATIENCE, SYNC_PATIENCE = 0.01, 5.0, 200.0
 MAC, IP, IP6 = "02:00:00:00:00:01", "10.64.0.1", "fd00::1"
 ROUTER_MAC, ROUTER_IP = "02:00:00:00:00:fe", "10.64.255.254"
 NEIGHBOUR_MAC, NEIGHBOUR_IP6 = "02:00:00:00:00:02", "fd00::2"
 NAME = "vm2.example.org"
+BACKEND_PORT, VIP, ASKING = 8080, "10.64.255.100:80", "10.64.255.253"
+INTERVAL = 1.0
+SYN, ACK, RST = 2, 16, 4
 
 
 @dataclass
@@ -142,8 +149,93 @@ class Asker(threading.Thread):
         return None if waited >= PATIENCE else waited
 
 
+class Backend(threading.Thread):
+    """Answers health checks until told to end, and notes how the host goes about them."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self.opened = opened
+        self.loaded, self.over = threading.Event(), threading.Event()
+        self.taken = Service("health: taken", bytes, bool)
+        self.late = Service("health: late", bytes, bool)
+        self._answered = self._done = 0.0
+
+    def run(self) -> None:
+        self.opened.settimeout(0.2)
+        while not self.over.is_set():
+            try:
+                frame, address = self.opened.recvfrom(65536)
+            except TimeoutError:
+                continue
+            if address[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\x08\x00" and frame[23] == 6:
+                self._tcp(dpkt.ethernet.Ethernet(frame), time.perf_counter())
+
+    def _tcp(self, frame: dpkt.ethernet.Ethernet, now: float) -> None:
+        segment = frame.data.data
+        if segment.dport != BACKEND_PORT:
+            return
+        if segment.flags & SYN:
+            if self._done:
+                self._note(self.late, now - self._done - INTERVAL)
+            self.taken.unanswered += self._answered > self._done
+            self.opened.send(self._accept(frame))
+            self._answered = time.perf_counter()
+        elif segment.flags & RST:
+            self._note(self.taken, now - self._answered)
+            self._done = now
+
+    def _note(self, where: Service, seconds: float) -> None:
+        (where.meanwhile if self.loaded.is_set() else where.before).append(seconds * 1000)
+
+    @staticmethod
+    def _accept(frame: dpkt.ethernet.Ethernet) -> bytes:
+        """What a server says to a SYN."""
+        asked = frame.data.data
+        data = dpkt.tcp.TCP(
+            sport=asked.dport, dport=asked.sport, seq=7, ack=(asked.seq + 1) & 0xFFFFFFFF, flags=SYN | ACK
+        )
+        packet = dpkt.ip.IP(src=frame.data.dst, dst=frame.data.src, p=6, ttl=64, data=data)
+        packet.len = len(packet)
+        return bytes(dpkt.ethernet.Ethernet(src=frame.dst, dst=frame.src, type=0x0800, data=packet))
+
+
+class Statuses(threading.Thread):
+    """What the southbound says of the backend, from its first word on."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__(daemon=True)
+        self.found: list[str] = []
+        self.over = threading.Event()
+        self._database = database
+
+    def run(self) -> None:
+        asyncio.run(self._watch())
+
+    def until_online(self) -> None:
+        """Waits for the host's first good word, and forgets what it said before the backend was there."""
+        deadline = time.monotonic() + 60
+        while self.found[-1:] != ["online"]:
+            if time.monotonic() > deadline:
+                raise SystemExit("the host never called the backend online")
+            time.sleep(0.05)
+        self.found = ["online"]
+
+    async def _watch(self) -> None:
+        client = Client(sb.DATABASE, self._database, monitors=[sb.ServiceMonitor])
+        client.subscribe(self._changed)
+        await client.start()
+        await asyncio.to_thread(self.over.wait)
+        await client.close()
+
+    def _changed(self, batch: Batch) -> None:
+        for change in batch:
+            status = change.new.status if isinstance(change.new, sb.ServiceMonitor) else None
+            if status is not None and self.found[-1:] != [status]:
+                self.found.append(status)
+
+
 def make_network(lab: Lab) -> None:
-    """A switch with two ports, DHCP options, a DNS name and a router that sends advertisements."""
+    """A switch with two ports, DHCP options, a DNS name, a load balancer, and a router that sends advertisements."""
     options = lab.nbctl(
         *("create", "DHCP_Options", "cidr=10.64.0.0/16", f"options:server_id={ROUTER_IP}"),
         *(f"options:server_mac={ROUTER_MAC}", "options:lease_time=3600", f"options:router={ROUTER_IP}"),
@@ -159,6 +251,11 @@ def make_network(lab: Lab) -> None:
         "lsp-add", "sw", "sw-r", "--", "lsp-set-type", "sw-r", "router", "--", "lsp-set-addresses", "sw-r", "router"
     )
     lab.nbctl("lsp-set-options", "sw-r", "router-port=r-sw")
+    lab.nbctl("lb-add", "web", VIP, f"{IP}:{BACKEND_PORT}", "--", "ls-lb-add", "sw", "web")
+    lab.nbctl("set", "Load_Balancer", "web", f"ip_port_mappings:{IP}=vm1:{ASKING}")
+    each = [f"options:{name}={INTERVAL:.0f}" for name in ("interval", "timeout", "success_count", "failure_count")]
+    check = ("--id=@c", "create", "Load_Balancer_Health_Check", f'vip="{VIP}"', *each)
+    lab.nbctl(*check, "--", "set", "Load_Balancer", "web", "health_check=@c")
 
 
 def add_ports(lab: Lab, count: int) -> None:
@@ -184,8 +281,10 @@ def add_ports(lab: Lab, count: int) -> None:
     asyncio.run(work())
 
 
-def measure(stack: str, ports: int) -> tuple[list[Service], float]:
-    """The answer times of one stack, and how long the change took until the host had it, in seconds."""
+def measure(stack: str, ports: int) -> tuple[list[Service], float, list[str]]:
+    """The answer times of one stack, how long the change took until the host had it, in seconds, and what was said of
+    the backend.
+    """
     with Lab(northd=stack, controllers=[stack], api=False) as lab:
         make_network(lab)
         instance = lab.plug("vm1", host="h1", port_id="vm1", mac=MAC)
@@ -194,21 +293,29 @@ def measure(stack: str, ports: int) -> tuple[list[Service], float]:
         lab.sync()
         found = services()
         askers = [Asker(one, netns.packet_socket(instance.netns, instance.interface)) for one in found]
-        for asker in askers:
-            asker.start()
-        time.sleep(3)
-        for asker in askers:
-            asker.loaded.set()
+        backend = Backend(netns.packet_socket(instance.netns, instance.interface))
+        statuses = Statuses(lab.spec.sb_db)
+        everybody = [*askers, backend]
+        for one in [*everybody, statuses]:
+            one.start()
+        statuses.until_online()
+        time.sleep(10)
+        for one in everybody:
+            one.loaded.set()
         started = time.monotonic()
-        add_ports(lab, ports)
-        lab.sync(timeout=300)
+        try:
+            add_ports(lab, ports)
+            lab.sync(timeout=SYNC_PATIENCE)
+        except LabError as error:
+            print(f"{stack}: not done within {SYNC_PATIENCE:.0f} s: {error}")
         seconds = time.monotonic() - started
-        for asker in askers:
-            asker.over.set()
-        for asker in askers:
-            asker.join()
-            asker.opened.close()
-    return found, seconds
+        for one in [*everybody, statuses]:
+            one.over.set()
+        statuses.join()
+        for one in everybody:
+            one.join()
+            one.opened.close()
+    return [*found, backend.taken, backend.late], seconds, statuses.found
 
 
 def arguments() -> argparse.Namespace:
@@ -223,8 +330,10 @@ def main() -> int:
     shown: dict[str, dict[str, dict[str, float]]] = {}
     bad = []
     for stack in asked.stacks:
-        found, seconds = measure(stack, asked.ports)
-        print(f"{stack}: {asked.ports} ports in {seconds:.1f} s")
+        found, seconds, statuses = measure(stack, asked.ports)
+        print(f"{stack}: {asked.ports} ports in {seconds:.1f} s; the backend was {', '.join(statuses) or 'not judged'}")
+        if statuses != ["online"]:
+            bad.append((stack, "status"))
         for one in found:
             if not one.before or not one.meanwhile:
                 print(f"  {one.name}: no answer")
