@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import socket
 import statistics
 import struct
@@ -306,9 +307,10 @@ def measure(stack: str, ports: int) -> tuple[list[Service], float, list[str]]:
         try:
             add_ports(lab, ports)
             lab.sync(timeout=SYNC_PATIENCE)
+            seconds = time.monotonic() - started
         except LabError as error:
             print(f"{stack}: not done within {SYNC_PATIENCE:.0f} s: {error}")
-        seconds = time.monotonic() - started
+            seconds = math.inf
         for one in [*everybody, statuses]:
             one.over.set()
         statuses.join()
@@ -332,7 +334,7 @@ def main() -> int:
     for stack in asked.stacks:
         found, seconds, statuses = measure(stack, asked.ports)
         print(f"{stack}: {asked.ports} ports in {seconds:.1f} s; the backend was {', '.join(statuses) or 'not judged'}")
-        if statuses != ["online"]:
+        if statuses != ["online"] or seconds == math.inf:
             bad.append((stack, "status"))
         for one in found:
             if not one.before or not one.meanwhile:
