@@ -41,7 +41,7 @@ from ovine.model.cloud import (
     SubPort,
     Trunk,
 )
-from ovine.ovsdb import Client, Replica, TransactionError
+from ovine.ovsdb import Client, Replica, Transaction, TransactionError
 
 _log = logging.getLogger("ovine.api")
 
@@ -123,6 +123,7 @@ class Store:
             if not txn:
                 return result
             quotas.charge(self._config, draft, self.replica, txn)
+            self._check_schema(txn)
             try:
                 await self._client.transact(txn)
                 return result
@@ -135,6 +136,16 @@ class Store:
             await self.refresh()
         _log.error("gave up after %d plans: %s", ATTEMPTS, last)
         raise ServiceUnavailable(reason="Too many others are changing the same resources; try again.")
+
+    def _check_schema(self, txn: Transaction) -> None:
+        """A database of an older schema has no place for what has come since."""
+        missing = self.replica.missing_columns
+        if not missing:
+            return
+        for operation in txn.operations:
+            table = operation.get("table", "")
+            if any((table, column) in missing for column in (None, *operation.get("row", ()))):
+                raise ServiceUnavailable(reason="The database is of an older version: it has to be converted first.")
 
 
 def timestamp() -> str:
