@@ -131,7 +131,9 @@ class Refresher:
         """Flows that have been hit, by table: to be gone through, the next of them at this time."""
         self._resume = 0.0
         self._wanted: Mapping[Uuid, Ages] | None = None
-        """What the times of looks were worked out from; another object when anything is installed."""
+        """What the times of looks were worked out from; what has changed is another object."""
+        self._there: tuple[bool, bool] | None = None
+        """Whether there were rows of either table then."""
 
     def hear(self, event: Counted, now: float) -> None:
         """Keeps an answer of the switch for the next step."""
@@ -140,9 +142,11 @@ class Refresher:
 
     def step(self, wanted: Mapping[Uuid, Ages], world: World, now: float) -> Iterator[Effect]:
         """Draws the conclusions from what the switch has answered, and looks again where it is time."""
-        if wanted is self._wanted and not self._answers and now < (self.deadline() or inf):
+        there = bool(world.southbound.rows(sb.FDB)), bool(world.southbound.rows(sb.MACBinding))
+        same = wanted is self._wanted and there == self._there
+        if same and not self._answers and now < (self.deadline() or inf):
             return  # a packet for another service
-        self._wanted = wanted
+        self._wanted, self._there = wanted, there
         answers, self._answers = self._answers, []
         intervals = _intervals(wanted, world)
         for table in [table for table in self._due if table not in intervals]:

@@ -295,9 +295,22 @@ def test_what_is_left_when_the_threshold_goes_is_dropped() -> None:
 
 def test_news_for_other_services_is_no_work() -> None:
     """Only what is installed, an answer, or the time, makes it look at what ages."""
-    at, refresher = host(), started(host())
-    at.southbound = None  # type: ignore[assignment]
-    assert list(refresher.step(WANTED, at, DUE + 1)) == []
+    at, refresher, wanted = host(), Refresher(Random(1)), dict(WANTED)
+    list(refresher.step(wanted, at, 0.0))
+    deadline = refresher.deadline()
+    wanted.clear()  # the daemon never does that: it gives another object
+    assert list(refresher.step(wanted, at, 0.0)) == [] and refresher.deadline() == deadline
+    list(refresher.step({}, at, 0.0))
+    assert refresher.deadline() is None
+
+
+def test_the_first_rows_begin_the_looks_whatever_else_is_looked_at() -> None:
+    refresher = Refresher(Random(1))
+    rows = replica_of(sb.FDB(uuid=FDB, mac=MAC, dp_key=1, port_key=3))
+    list(refresher.step(WANTED, Host(southbound=rows), 0.0))
+    assert looked(refresher, Host(southbound=rows), 10.0) == [t.LOOKUP_FDB]
+    assert looked(refresher, host(), 10.1) == []
+    assert looked(refresher, host(), 15.1) == sorted((t.LOOKUP_MAC, t.LOOKUP_MAC6, t.NEIGHBOUR_USED))
 
 
 # --- flows and rows ---------------------------------------------------------------------------------------------------
