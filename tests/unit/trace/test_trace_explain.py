@@ -36,6 +36,8 @@ SERVED = row(nb.DHCPOptions, OPTIONS, cidr="10.0.0.0/24", external_ids=Map({"sub
 
 ROUTE = row(nb.LogicalRouterStaticRoute, ip_prefix="0.0.0.0/0", nexthop="10.0.0.1")
 POLICY = row(nb.LogicalRouterPolicy, priority=5, match="ip4", action="drop")
+JUMP = row(nb.LogicalRouterPolicy, priority=5, match="ip4", action="jump", chain="web", jump_chain="dns")
+MATCHING = row(nb.NAT, type="snat", external_ip="1.2.3.4", logical_ip="10.0.0.0/24", match="tcp.dst == 80")
 FIP = Map({"neutron:fip_id": "f"})
 FLOATING = row(
     nb.NAT,
@@ -60,6 +62,8 @@ EDGE = row(nb.LogicalRouter, name="neutron-r", external_ids=Map({"neutron:router
         (FLOATING, "NAT dnat_and_snat 1.2.3.4 10.0.0.1, of floating IP f"),
         (ROUTE, "Logical_Router_Static_Route 0.0.0.0/0 by 10.0.0.1"),
         (POLICY, "Logical_Router_Policy priority 5, ip4: drop"),
+        (JUMP, "Logical_Router_Policy chain web, priority 5, ip4: jump to dns"),
+        (MATCHING, "NAT snat 1.2.3.4 10.0.0.0/24 for tcp.dst == 80"),
     ],
     ids=lambda given: type(given).__name__ if isinstance(given, Row) else "",
 )
