@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +33,18 @@ if TYPE_CHECKING:
     from ovine.controller.local import Claim
     from ovine.controller.services.timed import Inquiry
     from ovine.controller.switch import Desired, SwitchState
+    from ovine.daemons.controller_conditions import Conditions
     from ovine.engine import Engine, Failure
     from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
     from ovine.ovsdb import Batch, Client, Tls, Transaction
 
-TURN = 500
-"""Rule runs between two looks at other events: some milliseconds."""
+TURN = 100
+"""Rule runs between two looks at other events: some milliseconds. An answer to a packet takes several such looks."""
 TOLD = 10
 """How many failures are logged at a time, one by one."""
-FEED = 2000
-"""Rows copied between two looks at other events."""
+FEED = 500
+"""Rows fed between two looks at other events: some milliseconds, too."""
 AUDIT_PATIENCE = 5.0
 """Seconds for which an audit waits until it is known what the switch should hold."""
 GIVE_WAY = 0.05
@@ -72,13 +74,14 @@ class Controller:
         from ovine.controller.services.registry import timed
         from ovine.controller.southbound import Progress
         from ovine.daemons.controller_connections import Connections
+        from ovine.daemons.controller_startup import startup
         from ovine.daemons.controller_world import ServiceWorld
 
         self.context = context
         self.log = context.log
         self.local = local
         self.southbound: Client | None = None
-        self._startup = _startup(context)
+        self._startup = startup(context)
         self.engine: Engine = new_engine(self._startup)
         self._shadow: Engine | None = None
         """An engine that is being computed from nothing, and is told all that the other one is told."""
@@ -99,22 +102,21 @@ class Controller:
         """The last settings that made sense."""
         self._remote: tuple[str, Tls | None] | None = None
         self._at_rest = False
-        self._awaited = False
-        """Conditions were sent whose rows have not all arrived."""
+        self._conditions: Conditions | None = None
+        """Of the southbound client that there is."""
         self._ever_settled = False
         self._unwritten = True
         """The writers were held back, as things were not settled."""
         self._settings_stale = self._southbound_stale = self._local_stale = True
         """What they are worked out from has changed: the settings, and what is written into either database."""
+        self._backlog: deque[Batch] = deque()
+        """What came from the southbound and is not fed yet. Nothing is at rest as long as there is something."""
         self._news = True
         """Southbound rows have come that timed services may look at."""
         self._fresh: dict[Uuid, None] = {}
         """Claims that may be written although other things are not settled."""
         self._moment: tuple[dict[Uuid, Claim], int] = ({}, 0)
         """Claims and nb_cfg as of the last time everything was settled."""
-        self._clauses: dict[str, dict[Any, None]] = {}
-        self._asked_for_all = False
-        """There are no conditions."""
         self._zones: dict[str, int] = {}
         self._connections = Connections()
         self._reported: set[Failure] = set()
@@ -146,6 +148,8 @@ class Controller:
             for task in done:
                 task.result()
         finally:
+            if self._conditions is not None:
+                self._conditions.close()
             for task in [*tasks, *self._tasks.values()]:
                 task.cancel()
             await asyncio.gather(*tasks, *self._tasks.values(), return_exceptions=True)
@@ -207,6 +211,20 @@ class Controller:
         self.wake.set()
 
     def _southbound_changed(self, batch: Batch) -> None:
+        self._backlog.append(batch)
+        self._at_rest = False
+        self.wake.set()
+
+    async def _feed_backlog(self) -> None:
+        """Feeds what came from the southbound, with looks at other events in between."""
+        while self._backlog:
+            batch = self._backlog.popleft()
+            for start in range(0, len(batch), FEED):
+                if start:
+                    await asyncio.sleep(0)
+                self._take_southbound(batch[start : start + FEED])
+
+    def _take_southbound(self, batch: Batch) -> None:
         from ovine.controller.rules import PLANNED_FROM
         from ovine.model import sb
 
@@ -219,8 +237,6 @@ class Controller:
                 self._notice_activation(change.old, change.new)
             elif change.table in (sb.MACBinding, sb.StaticMACBinding, sb.IGMPGroup, sb.ServiceMonitor):
                 self._wake_timed.set()
-        self._at_rest = False
-        self.wake.set()
 
     def _notice_rival(self, old: Any, new: Any) -> None:
         """Records that another chassis took a port of ours over, or that it is free again."""
@@ -260,14 +276,17 @@ class Controller:
         self.wake.clear()
         if self.paused:
             return
+        await self._feed_backlog()
         await self._claim_first()
-        while not self.engine.run(TURN):  # noqa: ASYNC110 (a turn for the others, not a wait)
+        while not self.engine.run(TURN) or self._backlog:
             await asyncio.sleep(0)
+            await self._feed_backlog()
         self._at_rest = True
         if self._settings_stale:
             self._settings_stale = False
             await self._follow_settings()
-        self._ask()
+        if self._conditions is not None and self.settings is not None:
+            self._conditions.follow(self.engine, everything=self.settings.monitor_all)
         self._report()
         if self.settled:
             self._note_moment()
@@ -318,8 +337,10 @@ class Controller:
     @property
     def settled(self) -> bool:
         """Whether everything that is known has been computed, and everything that was asked for has come."""
-        client = self.southbound
-        return self._at_rest and client is not None and client.connected and not self._awaited
+        client, asked = self.southbound, self._conditions
+        if client is None or asked is None:
+            return False
+        return self._at_rest and client.connected and not asked.awaited
 
     def _note_moment(self) -> None:
         from ovine.controller.local import CLAIMS
@@ -395,6 +416,7 @@ class Controller:
     async def _connect_southbound(self, settings: Config) -> None:
         """Leaves the old southbound database, if any, and turns to the one that the settings name."""
         from ovine.controller.interest import monitors
+        from ovine.daemons.controller_conditions import Conditions
         from ovine.model import sb
         from ovine.ovsdb import Client, RemoteError
 
@@ -414,18 +436,19 @@ class Controller:
         self.writers_failed.pop("ovn-remote", None)
         client.subscribe(self._southbound_changed)
         client.on_state(self._wake_all)
-        self.southbound, self._clauses, self._asked_for_all = client, {}, settings.monitor_all
+        self.southbound = client
+        self._conditions = Conditions(client, self.wake.set, everything=settings.monitor_all)
         await client.start()
 
     async def _forget_southbound(self) -> None:
         client, self.southbound = self.southbound, None
         if client is None:
             return
-        waiting = self._tasks.pop("conditions", None)
-        if waiting is not None:
-            waiting.cancel()
-        self._awaited = False
+        if self._conditions is not None:
+            self._conditions.close()
+            self._conditions = None
         await client.close()
+        self._backlog.clear()
         self._ever_settled = False
         for table in client.database.tables.values():
             for uuid in list(self.engine.rows(table.row)):
@@ -443,55 +466,6 @@ class Controller:
             if given is None and row.private_key and row.certificate and row.ca_cert:
                 return Tls(row.private_key, row.certificate, row.ca_cert)
         return given
-
-    def _ask(self) -> None:
-        """Lets the southbound monitor follow the engine's conditions."""
-        from ovine.controller.interest import CONDITIONAL, INTEREST
-
-        if self.southbound is None or self.settings is None:
-            return
-        if self.settings.monitor_all:
-            self._ask_for_all(self.southbound)
-            return
-        if self._asked_for_all:
-            self._asked_for_all, self._clauses = False, {}
-        changed = {delta.key[0] for delta in self.engine.take(INTEREST)}
-        if not self._clauses:
-            changed = {table.spec.name for table in CONDITIONAL}
-        if not changed:
-            return
-        wanted: dict[str, dict[Any, None]] = {name: {} for name in changed}
-        for table, clause in self.engine.rows(INTEREST):
-            if table in changed:
-                wanted[table][clause] = None
-        for table in CONDITIONAL:
-            name = table.spec.name
-            before = self._clauses.get(name)
-            if name in changed and wanted[name] != before:
-                self._clauses[name] = wanted[name]
-                self.southbound.set_condition(table, list(wanted[name]) or [False])
-                if before is None or not wanted[name].keys() <= before.keys():
-                    self._awaited = True  # fewer conditions bring no rows that would have to be waited for
-        self._watch_conditions()
-
-    def _ask_for_all(self, client: Client) -> None:
-        """Drops the conditions. Not by a new connection: nothing that is here already is to go in between."""
-        from ovine.controller.interest import CONDITIONAL
-
-        if not self._asked_for_all:
-            self._asked_for_all = self._awaited = True
-            for table in CONDITIONAL:
-                client.set_condition(table, [])
-            self._watch_conditions()
-
-    def _watch_conditions(self) -> None:
-        if self._awaited and self.southbound is not None:
-            self._spawn("conditions", self._await_conditions(self.southbound))
-
-    async def _await_conditions(self, client: Client) -> None:
-        await client.condition_applied()
-        self._awaited = False
-        self.wake.set()
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -590,6 +564,7 @@ class Controller:
 
     async def _write_local(self) -> None:
         from ovine.controller import vswitch
+        from ovine.controller.wanted import wanted
 
         await self._wake_local.wait()
         await self._give_way()
@@ -597,7 +572,8 @@ class Controller:
         self._local_stale = not self._at_rest
         if self.settings is None or not self._at_rest or not self.local.connected:
             return
-        txn = vswitch.plan(self.local.replica, self.settings, self._wanted() if self._ever_settled else None)
+        wishes = wanted(self.engine, self.progress, _now()) if self._ever_settled else None
+        txn = vswitch.plan(self.local.replica, self.settings, wishes)
         await self._send(self.local, txn, self._wake_local)
 
     async def _give_way(self) -> None:
@@ -609,31 +585,6 @@ class Controller:
             async with asyncio.timeout(GIVE_WAY):
                 if self.link is not None:
                     await self.link.idle()
-
-    def _wanted(self) -> Any:
-        from ovine.controller.bfd import BFD
-        from ovine.controller.local import CLAIMS
-        from ovine.controller.mirrors import MIRRORS
-        from ovine.controller.patches import PATCHES
-        from ovine.controller.rates import SHAPED
-        from ovine.controller.tunnels import TUNNELS
-        from ovine.controller.vswitch import Wanted
-        from ovine.controller.zones import ZONES
-
-        claims = self.engine.rows(CLAIMS)
-        status = {"ovn-nb-cfg": str(self.progress.nb_cfg), "ovn-nb-cfg-ts": str(self.progress.timestamp)}
-        return Wanted(
-            tunnels=self.engine.rows(TUNNELS),
-            bfd=self.engine.rows(BFD),
-            patches=self.engine.rows(PATCHES),
-            mirrors=self.engine.rows(MIRRORS),
-            shaped=self.engine.rows(SHAPED),
-            zones=self.engine.rows(ZONES),
-            claimed=_interfaces(claims.values()),
-            installed=_interfaces(claim for uuid, claim in self.progress.installed if claims.get(uuid) == claim),
-            status=status if self.progress.nb_cfg else {},
-            now=_now(),
-        )
 
     async def _send(self, client: Client, txn: Transaction, again: asyncio.Event) -> None:
         """Commits a plan; an empty one says that there is nothing wrong any more."""
@@ -712,17 +663,9 @@ class Controller:
     def failures(self) -> list[Failure]:
         """Everything that does not work: rules, flows that the switch refused, transactions."""
         from ovine.controller import rules
-        from ovine.controller.flows import as_flow
         from ovine.engine import Failure
-        from ovine.openflow.text import flow_text
 
-        found = rules.failures(self.engine)
-        if self.link is not None:
-            state = self.link.state
-            for key, (body, error) in state.flows.rejected.items():
-                found.append(Failure("switch", flow_text(as_flow(key, body)), error))
-            for kind, held in (("group", state.groups), ("meter", state.meters)):
-                found += [Failure("switch", f"{kind} {n}: {body}", error) for n, (body, error) in held.rejected.items()]
+        found = rules.failures(self.engine) + (self.link.failures() if self.link is not None else [])
         found += [Failure(name, "transaction", error) for name, error in sorted(self.writers_failed.items())]
         return found + self.services.failures() + self.timed.failures()
 
@@ -745,7 +688,7 @@ class Controller:
         from ovine.controller.rules import INPUTS, STICKY, new_engine
 
         async with self._recomputing:
-            fresh = self._shadow = new_engine(_startup(self.context))
+            fresh = self._shadow = new_engine(self._startup)
             try:
                 for sticky in STICKY:
                     fresh.seed(sticky, dict(self.engine.rows(sticky)))
@@ -813,26 +756,9 @@ class Controller:
                 await client.close()
 
 
-def _interfaces(claims: Iterable[Claim]) -> set[Uuid]:
-    return {claim.interface for claim in claims if claim.interface is not None}
-
-
 async def _forever(step: Callable[[], Awaitable[None]]) -> None:
     while True:
         await step()
-
-
-def _startup(context: Context) -> Any:
-    """What the command line and the override file say of the chassis's name."""
-    import socket
-
-    from ovine.controller.config import Startup
-
-    name = context.options.value("system-id")
-    if not name:
-        with contextlib.suppress(OSError):
-            name = context.paths.system_id_override.read_text().strip()
-    return Startup(name or None, socket.gethostname())
 
 
 async def _main(context: Context) -> None:

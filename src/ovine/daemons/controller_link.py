@@ -17,6 +17,7 @@ from typing import Any
 
 from ovine.controller.flows import Body, as_flow
 from ovine.controller.switch import Desired, Plan, SwitchState, bodies
+from ovine.engine import Failure
 from ovine.openflow import (
     OVN_GENEVE_TLV,
     CtFlush,
@@ -262,6 +263,13 @@ class SwitchLink:
             return False
         self._log.error("refused (%s): %s", error, message)
         return True
+
+    def failures(self) -> list[Failure]:
+        """What the switch has refused, and is kept out of it."""
+        state = self.state
+        found = [Failure("switch", flow_text(as_flow(k, body)), e) for k, (body, e) in state.flows.rejected.items()]
+        found += [Failure("switch", f"group {n}: {group}", e) for n, (group, e) in state.groups.rejected.items()]
+        return found + [Failure("switch", f"meter {n}: {meter}", e) for n, (meter, e) in state.meters.rejected.items()]
 
     async def audit(self) -> list[str]:
         """Reads the switch back and says, a line each, where it differs from what is desired (and not rejected)."""

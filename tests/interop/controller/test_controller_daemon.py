@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ovine.daemons.controller import FEED
 from ovine.daemons.unixctl import CommandError
 from ovine.model import sb, vs
 from ovine.model.base import StrMap
@@ -71,6 +72,22 @@ async def test_nb_cfg_is_reported_once_the_switch_has_what_belongs_to_it(bench: 
         )
         assert private.nb_cfg_timestamp > 0
         assert any(f"nw_dst=10.0.0.{number} " in flow for flow in bench.flows())
+
+
+async def test_a_change_that_is_taken_in_portions_is_there_as_a_whole_when_it_is_reported(bench: Host) -> None:
+    datapath = await bench.network("sw0", 1, "a")
+    await bench.set_up("a")
+    (root,) = bench.southbound.replica.rows(sb.SBGlobal).values()
+    txn = Transaction()
+    txn.update(sb.SBGlobal, root.uuid, nb_cfg=root.nb_cfg + 1)
+    for number in range(3 * FEED):
+        txn.insert(bench.logical_flow(datapath, 5, f"ip4.dst == 10.1.{number >> 8}.{number & 255}", "drop;"))
+    await bench.southbound.transact(txn)
+    await bench.until(
+        lambda: bench.row(bench.southbound, sb.ChassisPrivate, name="hv1", nb_cfg=root.nb_cfg + 1), "nb_cfg"
+    )
+    assert sum("nw_dst=10.1." in flow for flow in bench.flows()) == 3 * FEED
+    await bench.settled()
 
 
 async def test_a_plugged_port_is_bound_installed_and_up_and_an_unplugged_one_is_not(bench: Host) -> None:
