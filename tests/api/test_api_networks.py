@@ -22,7 +22,8 @@ def test_extensions_are_listed_and_shown_by_alias(alice: Caller) -> None:
     assert {"binding", "provider", "port-security", "allowed-address-pairs", "revision-if-match"} <= aliases
     assert {"security-group", "stateful-security-group", "address-group"} <= aliases
     assert {"router", "ext-gw-mode", "extraroute", "extraroute-atomic", "fip-port-details"} <= aliases
-    assert aliases.isdisjoint({"dvr", "l3-flavors", "network_availability_zone", "qos-fip"})
+    assert aliases.isdisjoint({"dvr", "l3-flavors", "network_availability_zone", "address-scope"})
+    assert {"agent", "subnet_allocation", "network-ip-availability", "qos-fip"} <= aliases
     assert alice.get("/v2.0/extensions/provider")[1]["extension"]["alias"] == "provider"
     assert error(alice.get("/v2.0/extensions/nothing")) == (404, "HTTPNotFound")
 
