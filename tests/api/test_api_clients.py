@@ -16,9 +16,11 @@ import pytest
 
 from ovine.model import cloud as model
 from ovine.model.base import Uuid
-from ovine.ovsdb import Client, Transaction
+from ovine.ovsdb import Transaction
 from support import openstack_shell
 from support.api_server import Cloud
+from support.openstack_sdk import sdk_connection
+from support.ovsdb import connected
 from support.routed import outside
 
 
@@ -286,13 +288,10 @@ def test_the_openstack_command_shows_how_many_addresses_are_left(admin_cli: Cli)
 
 async def write_agent(remote: str, agent: model.Agent) -> None:
     """What a plugin does for a host."""
-    client = Client(model.DATABASE, remote, monitors=[])
-    await client.start()
-    await client.ready(10)
     txn = Transaction()
     txn.insert(agent)
-    await client.transact(txn)
-    await client.close()
+    async with connected(model.DATABASE, remote, monitors=[]) as client:
+        await client.transact(txn)
 
 
 def test_the_openstack_command_works_on_agents(cloud: Cloud, alice_cli: Cli, admin_cli: Cli) -> None:
@@ -362,21 +361,8 @@ def test_the_openstack_command_shows_our_errors(alice_cli: Cli) -> None:
 
 @pytest.fixture
 def sdk(cloud: Cloud) -> Iterator[openstack.connection.Connection]:
-    connection = openstack.connection.Connection(
-        auth={
-            "auth_url": cloud.identity,
-            "username": "alice",
-            "password": "alice-secret",
-            "project_name": "demo",
-            "user_domain_id": "default",
-            "project_domain_id": "default",
-        },
-        region_name="RegionOne",
-        identity_interface="public",
-        identity_api_version="3",
-    )
-    yield connection
-    connection.close()
+    with sdk_connection(cloud, "alice") as connection:
+        yield connection
 
 
 def test_openstacksdk_works_on_networks_subnets_and_ports(sdk: openstack.connection.Connection) -> None:

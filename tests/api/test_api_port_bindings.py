@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import openstack.connection
 import pytest
 
 from support.api_server import Caller, Cloud, running_cloud
+from support.openstack_sdk import sdk_connection
 from support.routed import refused
 
 
@@ -140,20 +139,7 @@ def test_a_binding_that_cannot_be_is_refused(nova: Caller, body: dict[str, Any],
 
 def test_openstacksdk_moves_a_port(cloud: Cloud, nova: Caller) -> None:
     port = instance(nova)
-    connection = openstack.connection.Connection(
-        auth={
-            "auth_url": cloud.identity,
-            "username": "nova",
-            "password": "nova-secret",
-            "project_name": "admin",
-            "user_domain_id": "default",
-            "project_domain_id": "default",
-        },
-        region_name="RegionOne",
-        identity_interface="public",
-        identity_api_version="3",
-    )
-    with contextlib.closing(connection):
+    with sdk_connection(cloud, "nova") as connection:
         connection.network.create_port_binding(port["id"], host="h2")
         assert {b.host for b in connection.network.port_bindings(port["id"])} == {"h1", "h2"}
         connection.network.activate_port_binding(port["id"], host="h2")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import openstack.connection
 import pytest
 
 from ovine.model.cloud import DATABASE, QuotaUsage
-from ovine.ovsdb import Client, Transaction
+from ovine.ovsdb import Transaction
 from support.api_server import Caller, Cloud, running_cloud
+from support.openstack_sdk import sdk_connection
+from support.ovsdb import connected
 from support.routed import inside, join, refused
 
 CONFIG = "[quota]\nnetwork = 5\nrouter = -1\nport = 6\nsecurity_group = 0\n[vlan_ranges]\nphysnet1 = []\n"
@@ -59,11 +58,8 @@ def counts(cloud: Cloud, project: str) -> dict[str, int]:
 def recorded(cloud: Cloud) -> dict[tuple[str, str], int]:
     """What the database says is used, by the names of the projects."""
     names = {cloud.project_id(name): name for name in ("admin", "demo", "other")}
-    columns = ["project_id", "resource", "used"]
-    select = json.dumps(["Ovine_Cloud", {"op": "select", "table": "Quota_Usage", "where": [], "columns": columns}])
-    command = ["ovsdb-client", "transact", cloud.cloud_db.remote, select]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    return {(names[r["project_id"]], r["resource"]): r["used"] for r in json.loads(done.stdout)[0]["rows"]}
+    rows = cloud.cloud_db.select("Quota_Usage", "project_id", "resource", "used")
+    return {(names[row["project_id"]], row["resource"]): row["used"] for row in rows}
 
 
 def quota(caller: Caller, project: str, what: str = "") -> Any:
@@ -165,18 +161,15 @@ def test_the_limit_holds_for_many_at_once(cloud: Cloud, admin: Caller) -> None:
 
 async def test_a_number_that_was_changed_by_hand_is_put_right(cloud: Cloud, alice: Caller) -> None:
     alice.make("network")
-    client = Client(DATABASE, cloud.cloud_db.remote, monitors=[QuotaUsage])
-    await client.start()
-    await client.ready(10)
-    for wrong in (99, -5):
-        transaction = Transaction()
-        for row in client.replica.rows(QuotaUsage).values():
-            if (row.resource, row.project_id) == ("network", cloud.project_id("demo")):
-                transaction.update(QuotaUsage, row.uuid, used=wrong)
-        await client.transact(transaction)
-        made = await asyncio.to_thread(alice.make, "network")
-        assert made["id"]
-    await client.close()
+    async with connected(DATABASE, cloud.cloud_db.remote, monitors=[QuotaUsage]) as client:
+        for wrong in (99, -5):
+            transaction = Transaction()
+            for row in client.replica.rows(QuotaUsage).values():
+                if (row.resource, row.project_id) == ("network", cloud.project_id("demo")):
+                    transaction.update(QuotaUsage, row.uuid, used=wrong)
+            await client.transact(transaction)
+            made = await asyncio.to_thread(alice.make, "network")
+            assert made["id"]
     assert recorded(cloud)["demo", "network"] == 3
     alice.make("network")
     alice.make("network")
@@ -184,23 +177,10 @@ async def test_a_number_that_was_changed_by_hand_is_put_right(cloud: Cloud, alic
 
 
 def test_openstacksdk_reads_and_sets_them(cloud: Cloud) -> None:
-    connection = openstack.connection.Connection(
-        auth={
-            "auth_url": cloud.identity,
-            "username": "admin",
-            "password": "admin-secret",
-            "project_name": "admin",
-            "user_domain_id": "default",
-            "project_domain_id": "default",
-        },
-        region_name="RegionOne",
-        identity_interface="public",
-        identity_api_version="3",
-    )
     demo = cloud.project_id("demo")
-    assert connection.network.get_quota(demo).ports == 6
-    assert connection.network.update_quota(demo, ports=9).ports == 9
-    assert connection.network.get_quota(demo, details=True).ports["limit"] == 9
-    assert connection.network.get_quota_default(demo).ports == 6
-    connection.network.delete_quota(demo, ignore_missing=False)
-    connection.close()
+    with sdk_connection(cloud, "admin") as connection:
+        assert connection.network.get_quota(demo).ports == 6
+        assert connection.network.update_quota(demo, ports=9).ports == 9
+        assert connection.network.get_quota(demo, details=True).ports["limit"] == 9
+        assert connection.network.get_quota_default(demo).ports == 6
+        connection.network.delete_quota(demo, ignore_missing=False)

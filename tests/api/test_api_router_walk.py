@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,9 @@ from hypothesis import strategies as st
 
 from ovine.api.addressing import network_of
 from ovine.model import nb
-from ovine.ovsdb import Client
-from support.api_server import Caller, Cloud, running_cloud
-from support.daemons import Daemon, run_daemon
-from support.ovsdb import start_server, until
+from support.api_server import Caller
+from support.cloud_column import Column, nth, running_column
+from support.ovsdb import until
 from support.routed import Outside, act, outside
 
 CIDRS = ("10.0.0.0/24", "10.0.0.0/16", "10.1.0.0/24", "10.2.0.0/24")
@@ -47,41 +45,24 @@ STEP = st.one_of(
 
 @dataclass
 class World:
-    """A cloud with its northbound, two external networks, four of tenants, and a policy for both directions."""
+    """Two external networks, four of tenants, and a policy for both directions."""
 
-    cloud: Cloud
-    northbound: str
-    plugin: Daemon
-    northd: Daemon
+    column: Column
     outside: list[Outside]
     subnets: list[Any]
     policy: str
 
     def caller(self, daemon: int = 0) -> Caller:
-        return self.cloud.user("admin", daemon=daemon)
+        return self.column.cloud.user("admin", daemon=daemon)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    home: Path = tmp_path_factory.mktemp("walk")
-    with (
-        running_cloud(home, daemons=(1, 1)) as cloud,
-        start_server(nb.DATABASE, home / "nb", name="nb") as below,
-        run_daemon(
-            "plugin",
-            home / "plugin",
-            f"--cloud-db={cloud.cloud_db.remote}",
-            f"--ovnnb-db={below.remote}",
-            f"--ovnsb-db={cloud.sb_db.remote}",
-        ) as plugin,
-        run_daemon(
-            "northd", home / "northd", f"--ovnnb-db={below.remote}", f"--ovnsb-db={cloud.sb_db.remote}"
-        ) as northd,
-    ):
+    with running_column(tmp_path_factory.mktemp("walk"), workers=(1, 1), northd=True) as column:
         options = {"ovn_cms_options": "enable-chassis-as-gw", "ovn_bridge_mappings": "physnet1:br-ex"}
         for number in range(2):
-            cloud.register_chassis(f"hv{number}", f"host{number}", **options)
-        admin = cloud.user("admin")
+            column.cloud.register_chassis(f"hv{number}", f"host{number}", **options)
+        admin = column.cloud.user("admin")
         subnets = []
         for cidr in CIDRS:
             network = admin.make("network")
@@ -91,7 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             body = {"bandwidth_limit_rule": {"max_kbps": 1000, "direction": direction}}
             assert admin.post(f"/v2.0/qos/policies/{policy}/bandwidth_limit_rules", body)[0] == 201
         external = [outside(admin), outside(admin, "203.0.113.0/24")]
-        yield World(cloud, below.remote, plugin, northd, external, subnets, policy)
+        yield World(column, external, subnets, policy)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -176,10 +157,6 @@ def on_router(world: World, caller: Caller, step: Any) -> tuple[int, Any]:
     raise AssertionError(step)
 
 
-def nth(found: list[Any], index: int) -> Any:
-    return found[index % len(found)] if found else None
-
-
 def machines(caller: Caller) -> list[Any]:
     return [port for port in caller.list("port") if not port["device_owner"]]
 
@@ -230,10 +207,7 @@ async def check_northbound(world: World) -> None:
     addresses = {a["ip_address"] for g in translated for a in g["external_fixed_ips"]}
     owners = ("network:router_interface", "network:router_gateway")
     ports = {f"lrp-{p['id']}" for p in caller.list("port") if p["device_owner"] in owners}
-    client = Client(nb.DATABASE, world.northbound)
-    await client.start()
-    try:
-        await client.ready(10)
+    async with world.column.northbound() as client:
         rows = client.replica.rows
 
         def agrees() -> bool:
@@ -252,12 +226,7 @@ async def check_northbound(world: World) -> None:
 
         await until(agrees, "the northbound that the resources ask for")
         assert all(len(row.gateway_chassis) in (0, 2) for row in rows(nb.LogicalRouterPort).values())
-    finally:
-        await client.close()
-    await until(lambda: world.northd.failures() == [], "a northd that takes it all")
-    assert world.plugin.failures() == []
-    assert world.plugin.command("ovine/audit") == ""
-    assert world.northd.command("ovine/audit") == ""
+    world.column.assert_sound()
 
 
 def clear(world: World, caller: Caller) -> None:

@@ -6,11 +6,8 @@ left behind when all is deleted.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovine.model import nb
-from ovine.ovsdb import Client
-from support.api_server import Caller, Cloud, running_cloud
-from support.daemons import Daemon, run_daemon
-from support.ovsdb import start_server, until
+from support.api_server import Caller
+from support.cloud_column import Column, nth, running_column
+from support.ovsdb import until
 
 VIP = "10.0.0.200"
 pick = st.integers(0, 3)
@@ -54,35 +50,26 @@ STEP = st.one_of(
 
 @dataclass
 class World:
-    """A cloud with its northbound, one network, and one policy."""
+    """One network, and one policy."""
 
-    cloud: Cloud
-    northbound: str
-    plugin: Daemon
+    column: Column
     network: str
     policy: str
 
     def caller(self, daemon: int = 0) -> Caller:
-        return self.cloud.user("nova", daemon=daemon)
+        return self.column.cloud.user("nova", daemon=daemon)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    home: Path = tmp_path_factory.mktemp("walk")
-    with (
-        running_cloud(home, daemons=(1, 1)) as cloud,
-        start_server(nb.DATABASE, home / "nb", name="nb") as below,
-        run_daemon(
-            "plugin", home / "plugin", f"--cloud-db={cloud.cloud_db.remote}", f"--ovnnb-db={below.remote}"
-        ) as plugin,
-    ):
+    with running_column(tmp_path_factory.mktemp("walk"), workers=(1, 1)) as column:
         for name in ("h0", "h1"):
-            cloud.register_chassis(name, name)
-        caller = cloud.user("nova")
+            column.cloud.register_chassis(name, name)
+        caller = column.cloud.user("nova")
         network = caller.make("network")["id"]
         caller.make("subnet", network_id=network, ip_version=4, cidr="10.0.0.0/24")
         policy = caller.post("/v2.0/qos/policies", {"policy": {"name": "walk"}})[1]["policy"]["id"]
-        yield World(cloud, below.remote, plugin, network, policy)
+        yield World(column, network, policy)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -99,7 +86,7 @@ async def test_after_any_history_the_northbound_is_what_the_resources_say(
     finally:
         clear(world)
     for table in ("Port_Binding", "Sub_Port", "Trunk", "QoS_Bandwidth_Limit_Rule", "QoS_DSCP_Marking_Rule"):
-        assert rows(world.cloud, table) == 0, table
+        assert world.column.cloud.cloud_db.select(table) == [], table
 
 
 def perform(world: World, caller: Caller, step: Any) -> tuple[int, Any]:
@@ -151,10 +138,6 @@ def on_port(world: World, caller: Caller, port: Any, step: Any) -> tuple[int, An
     raise AssertionError(step)
 
 
-def nth(found: list[Any], index: int) -> Any:
-    return found[index % len(found)] if found else None
-
-
 def ports(caller: Caller) -> list[Any]:
     return [port for port in caller.list("port") if not port["device_owner"].startswith("network:")]
 
@@ -203,10 +186,7 @@ async def check_northbound(world: World) -> None:
     with_policy = [p["id"] for p in found if p["qos_policy_id"] or p["qos_network_policy_id"]]
     marked = {(port, direction) for port in with_policy for direction in directions}
     addresses = {a["ip_address"] for p in found if p["dns_name"] == "web" and p["device_id"] for a in p["fixed_ips"]}
-    client = Client(nb.DATABASE, world.northbound)
-    await client.start()
-    try:
-        await client.ready(10)
+    async with world.column.northbound() as client:
         table = client.replica.rows
 
         def agrees() -> bool:
@@ -224,10 +204,7 @@ async def check_northbound(world: World) -> None:
             return (shown, named, rows) == (wanted, addresses, marked)
 
         await until(agrees, "the northbound that the resources ask for")
-    finally:
-        await client.close()
-    assert world.plugin.failures() == []
-    assert world.plugin.command("ovine/audit") == ""
+    world.column.assert_sound()
 
 
 def clear(world: World) -> None:
@@ -240,12 +217,3 @@ def clear(world: World) -> None:
     base = f"/v2.0/qos/policies/{world.policy}"
     for rule in caller.get(base)[1]["policy"]["rules"]:
         assert caller.delete(f"{base}/{rule['type']}_rules/{rule['id']}") == (204, None)
-
-
-def rows(cloud: Cloud, table: str) -> int:
-    """How many rows the database has in a table."""
-    query = json.dumps(["Ovine_Cloud", {"op": "select", "table": table, "where": [], "columns": ["_uuid"]}])
-    done = subprocess.run(
-        ["ovsdb-client", "transact", cloud.cloud_db.remote, query], capture_output=True, text=True, check=True
-    )
-    return len(json.loads(done.stdout)[0]["rows"])

@@ -21,7 +21,7 @@ from ovine.model.base import Map, Row, Uuid
 from ovine.ovsdb import Client
 from support.api_server import Cloud, running_cloud
 from support.daemons import run_daemon
-from support.ovsdb import start_server, until
+from support.ovsdb import connected, start_server, until
 
 DATA = Path(__file__).parent / "data"
 CALLS = [json.loads(line) for line in (DATA / "neutron29.jsonl").read_text().splitlines()]
@@ -72,13 +72,8 @@ async def test_the_recorded_calls_change_the_northbound_as_neutron_did(recorded_
     with start_server(nb.DATABASE, tmp_path / "nb") as server:
         remotes = (f"--cloud-db={recorded_cloud.cloud_db.remote}", f"--ovnnb-db={server.remote}")
         with run_daemon("plugin", tmp_path / "plugin", *remotes, f"--config={settings}") as plugin:
-            client = Client(nb.DATABASE, server.remote)
-            await client.start()
-            await client.ready(10)
-            try:
+            async with connected(nb.DATABASE, server.remote) as client:
                 await replay(recorded_cloud, client)
-            finally:
-                await client.close()
             assert plugin.failures() == []
 
 

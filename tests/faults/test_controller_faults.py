@@ -11,9 +11,9 @@ import pytest
 
 from ovine.model import sb, vs
 from ovine.model.base import StrMap
-from ovine.ovsdb import Client, Transaction
+from ovine.ovsdb import Transaction
 from support.hosts import OVN_SCHEMA, Host, host
-from support.ovsdb import start_server
+from support.ovsdb import connected, start_server
 
 GARBAGE = [
     ("ip4 && ", "next;"),
@@ -134,13 +134,10 @@ async def test_the_local_database_may_go_and_come_back(bench: Host) -> None:
 async def test_a_new_ovn_remote_is_followed_at_once(bench: Host, tmp_path: Path) -> None:
     await two_ports(bench)
     with start_server(OVN_SCHEMA, tmp_path) as other:
-        client = Client(sb.DATABASE, other.remote)
-        await client.start()
-        await client.ready(10)
-        await bench.configure(ovn_remote_hv1=other.remote)
-        await bench.until(lambda: bench.row(client, sb.Chassis, name="hv1"), "registered in the other database")
+        async with connected(sb.DATABASE, other.remote) as client:
+            await bench.configure(ovn_remote_hv1=other.remote)
+            await bench.until(lambda: bench.row(client, sb.Chassis, name="hv1"), "registered in the other database")
         await bench.until(lambda: not any("metadata=0x1" in flow for flow in bench.flows()), "the old network is gone")
-        await client.close()
 
 
 # --- what others write ------------------------------------------------------------------------------------------------

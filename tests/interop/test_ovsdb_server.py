@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
+import functools
 import json
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ovine.ovsdb import (
     TransactionError,
 )
 from support.everything import DATABASE, Child, Parent, Thing, rows
-from support.ovsdb import Server, free_port, start_server, until
+from support.ovsdb import Server, connected, free_port, start_server, until
 from support.relay import relay
 
 DEADLINE = 20.0
@@ -41,15 +41,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-@contextlib.asynccontextmanager
-async def client(remote: str, **options: Any) -> AsyncIterator[Client]:
-    given = Client(DATABASE, remote, **options)
-    await given.start()
-    try:
-        await given.ready(DEADLINE)
-        yield given
-    finally:
-        await given.close()
+client = functools.partial(connected, DATABASE)
 
 
 async def commit(client: Client, build: Callable[[Transaction], Any]) -> Any:

@@ -14,7 +14,7 @@ from ovine.model import cloud, nb, sb
 from ovine.model.base import Map, Uuid
 from ovine.ovsdb import Client, Transaction
 from support.daemons import Daemon, run_daemon
-from support.ovsdb import Server, start_server, until
+from support.ovsdb import Server, connected, start_server, until
 
 
 @dataclass
@@ -53,15 +53,8 @@ async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
     (tmp_path / "cloud").mkdir()
     (tmp_path / "nb").mkdir()
     with start_server(cloud.DATABASE, tmp_path / "cloud") as one, start_server(nb.DATABASE, tmp_path / "nb") as two:
-        above, below = Client(cloud.DATABASE, one.remote), Client(nb.DATABASE, two.remote)
-        for client in (above, below):
-            await client.start()
-            await client.ready(10)
-        try:
+        async with connected(cloud.DATABASE, one.remote) as above, connected(nb.DATABASE, two.remote) as below:
             yield Bed(tmp_path, above, below, (one, two))
-        finally:
-            await above.close()
-            await below.close()
 
 
 async def make_network(bed: Bed, name: str = "n") -> tuple[Uuid, Uuid]:

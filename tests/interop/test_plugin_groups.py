@@ -15,7 +15,7 @@ from ovine.ovsdb import Client, Transaction
 from ovine.plugin import NORTHBOUND, RULES
 from ovine.plugin.security import DROP_GROUP
 from ovine.projection import Projection
-from support.ovsdb import start_server
+from support.ovsdb import connected, start_server
 
 NET = Uuid("11111111-0000-4000-8000-000000000001")
 GROUP = Uuid("66666666-0000-4000-8000-000000000001")
@@ -59,13 +59,8 @@ class Bed:
 @pytest.fixture
 async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
     with start_server(nb.DATABASE, tmp_path) as server:
-        client = Client(nb.DATABASE, server.remote)
-        await client.start()
-        await client.ready(10)
-        try:
+        async with connected(nb.DATABASE, server.remote) as client:
             yield Bed(client)
-        finally:
-            await client.close()
 
 
 async def test_one_port_more_or_less_is_one_member_more_or_less_and_no_acl(bed: Bed) -> None:

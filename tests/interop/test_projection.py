@@ -15,7 +15,7 @@ from ovine.model.base import Map, Uuid
 from ovine.model.members import Members, as_column
 from ovine.ovsdb import Client, Transaction
 from ovine.projection import MUTATE_FROM, Names, Projection, Target, ref
-from support.ovsdb import start_server
+from support.ovsdb import connected, start_server
 
 
 class Net(NamedTuple):
@@ -80,13 +80,8 @@ class Bed:
 @pytest.fixture
 async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
     with start_server(nb.DATABASE, tmp_path) as server:
-        client = Client(nb.DATABASE, server.remote)
-        await client.start()
-        await client.ready(10)
-        try:
+        async with connected(nb.DATABASE, server.remote) as client:
             yield Bed(client)
-        finally:
-            await client.close()
 
 
 async def test_rows_are_written_with_their_references_in_one_transaction(bed: Bed) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from support.certificates import Authority, Keys, authority
 from support.frames import build
 from support.hosts import Host, debians_controller, machine
 from support.northd_bed import SCHEMAS, NorthdBed
-from support.ovsdb import DEADLINE, free_port, start_server, until
+from support.ovsdb import DEADLINE, connected, free_port, start_server, until
 
 NETWORK = """
 ls-add s -- set Logical_Switch s other_config:mcast_snoop=true
@@ -123,13 +124,9 @@ def receive(one: Host, port: str, frame: str) -> None:
     subprocess.run([*command, build(frame).hex()], check=True, timeout=DEADLINE)
 
 
-@contextlib.asynccontextmanager
-async def observer(bed: Bed) -> AsyncIterator[Client]:
-    client = Client(sb.DATABASE, bed.below.remote)
-    await client.start()
-    await client.ready(DEADLINE)
-    yield client
-    await client.close()
+def observer(bed: Bed) -> AbstractAsyncContextManager[Client]:
+    """A client with all rights."""
+    return connected(sb.DATABASE, bed.below.remote)
 
 
 @pytest.mark.parametrize("controller", [our_controller, debians_controller], ids=["our host", "debian's host"])

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from ovine.model import nb, sb
-from support.api_server import running_cloud
-from support.daemons import run_daemon
+from ovine.model import sb
+from support.cloud_column import running_column
 from support.ovsdb import free_port, start_server, wait_until
 
 GROUP = "ff:ff:ff:ff:ff:ff"
@@ -56,30 +55,27 @@ class Bed:
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     home = tmp_path_factory.mktemp("cloud")
-    with running_cloud(home) as cloud, start_server(nb.DATABASE, tmp_path_factory.mktemp("nb")) as north:
-        remotes = {"db": cloud.sb_db.remote, "nb": north.remote, "cloud": cloud.cloud_db.remote}
-        plugin = (f"--cloud-db={remotes['cloud']}", f"--ovnnb-db={remotes['nb']}")
-        northd = (f"--ovnnb-db={remotes['nb']}", f"--ovnsb-db={remotes['db']}")
-        alice = cloud.user("alice")
-        with run_daemon("plugin", home / "plugin", *plugin), run_daemon("northd", home / "northd", *northd):
-            network = alice.make("network", name="red")
-            subnet = alice.make("subnet", name="red-v4", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
-            group = alice.make("security_group", name="closed")
-            shut = {"lone": alice.make("port", name="lone", network_id=network["id"], security_groups=[group["id"]])}
-            ports = {name: alice.make("port", name=name, network_id=network["id"]) for name in ("web1", "web2")}
-            ports |= shut
-            environment = os.environ | {"OVINE_LAB_DIR": str(home / "labs"), "HOME": str(home)}
-            for name in ("OVN_SB_DB", "OVN_NB_DB", "OVINE_LAB"):
-                environment.pop(name, None)
-            made = Bed(remotes, network, subnet, ports, environment)
-            question = made.frame("web1", GROUP, REQUEST)
+    with running_column(home, northd=True) as column:
+        remotes = {"db": column.cloud.sb_db.remote, "nb": column.nb_db.remote, "cloud": column.cloud.cloud_db.remote}
+        alice = column.cloud.user("alice")
+        network = alice.make("network", name="red")
+        subnet = alice.make("subnet", name="red-v4", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
+        group = alice.make("security_group", name="closed")
+        shut = {"lone": alice.make("port", name="lone", network_id=network["id"], security_groups=[group["id"]])}
+        ports = {name: alice.make("port", name=name, network_id=network["id"]) for name in ("web1", "web2")}
+        ports |= shut
+        environment = os.environ | {"OVINE_LAB_DIR": str(home / "labs"), "HOME": str(home)}
+        for name in ("OVN_SB_DB", "OVN_NB_DB", "OVINE_LAB"):
+            environment.pop(name, None)
+        made = Bed(remotes, network, subnet, ports, environment)
+        question = made.frame("web1", GROUP, REQUEST)
 
-            def settled() -> bool:
-                """What is made last, the answer to a request by DHCP, is there."""
-                return f'output("{ports["web1"]["id"]}");' in made.ovine("--minimal", "red", question).stdout
+        def settled() -> bool:
+            """What is made last, the answer to a request by DHCP, is there."""
+            return f'output("{ports["web1"]["id"]}");' in made.ovine("--minimal", "red", question).stdout
 
-            wait_until(settled, "the flows of the network are there")
-            yield made
+        wait_until(settled, "the flows of the network are there")
+        yield made
 
 
 def unicast(bed: Bed, to: str = "web2") -> str:

@@ -26,8 +26,8 @@ from ovine.api.identity.users import NewUser, create_identity_file, load
 from ovine.model import cloud as cloud_model
 from ovine.model import sb
 from ovine.model.base import Map
-from ovine.ovsdb import Client, Transaction
-from support.ovsdb import Server, free_port, start_server, wait_until
+from ovine.ovsdb import Transaction
+from support.ovsdb import Server, connected, free_port, start_server, wait_until
 
 USERS = (
     NewUser("admin", "admin-secret", {"admin": ["admin"], "demo": ["admin"]}),
@@ -220,16 +220,12 @@ class Cloud:
 
 
 async def _insert_chassis(remote: str, name: str, hostname: str, settings: Map[str, str]) -> None:
-    client = Client(sb.DATABASE, remote, monitors=[sb.Chassis])
-    await client.start()
-    await client.ready(10)
-    txn = Transaction()
-    encap = txn.insert(
-        sb.Encap(type="geneve", ip=f"192.0.2.{len(client.replica.rows(sb.Chassis)) + 1}", chassis_name=name)
-    )
-    txn.insert(sb.Chassis(name=name, hostname=hostname, encaps=(encap,), other_config=settings))
-    await client.transact(txn)
-    await client.close()
+    async with connected(sb.DATABASE, remote, monitors=[sb.Chassis]) as client:
+        txn = Transaction()
+        ip = f"192.0.2.{len(client.replica.rows(sb.Chassis)) + 1}"
+        encap = txn.insert(sb.Encap(type="geneve", ip=ip, chassis_name=name))
+        txn.insert(sb.Chassis(name=name, hostname=hostname, encaps=(encap,), other_config=settings))
+        await client.transact(txn)
 
 
 def collection(kind: str) -> str:

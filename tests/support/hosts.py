@@ -27,7 +27,7 @@ from ovine.model import sb, vs
 from ovine.model.base import Row, StrMap, Uuid
 from ovine.ovsdb import Client, Transaction
 from support.daemons import Daemon
-from support.ovsdb import Server, start_server, wait_until
+from support.ovsdb import Server, connected, start_server, wait_until
 
 OVS_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 OVN_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
@@ -186,18 +186,13 @@ async def host(*, start: bool = True) -> AsyncIterator[Host]:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovine-host-")))
         below = stack.enter_context(start_server(OVN_SCHEMA, directory / "sb", name="OVN_Southbound"))
-        client = Client(sb.DATABASE, below.remote)
-        await client.start()
-        await client.ready(DEADLINE)
-        await client.transact(_inserted(sb.SBGlobal()))
-        try:
+        async with connected(sb.DATABASE, below.remote) as client:
+            await client.transact(_inserted(sb.SBGlobal()))
             async with machine(directory, below, client) as made:
                 if start:
                     made.controller.start()
                     await made.until(lambda: made.chassis, "the chassis is registered")
                 yield made
-        finally:
-            await client.close()
 
 
 @contextlib.asynccontextmanager
@@ -208,13 +203,11 @@ async def machine(
 
     The controller is not started.
     """
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         here = directory / "host"
         here.mkdir()
         server = stack.enter_context(start_server(OVS_SCHEMA, directory / "vs", name="Open_vSwitch"))
-        local = Client(vs.DATABASE, server.remote)
-        await local.start()
-        await local.ready(DEADLINE)
+        local = await stack.enter_async_context(connected(vs.DATABASE, server.remote))
         settings = {
             "system-id": "hv1",
             "hostname": "machine",
@@ -228,10 +221,7 @@ async def machine(
         stack.callback(switch.kill)
         controller = Daemon("controller", here, (server.remote,))
         stack.callback(lambda: controller.stop(signal.SIGKILL))
-        try:
-            yield Host(here, below, server, southbound, local, switch, controller, (settings | dict(ids))["system-id"])
-        finally:
-            await local.close()
+        yield Host(here, below, server, southbound, local, switch, controller, (settings | dict(ids))["system-id"])
 
 
 @contextlib.contextmanager

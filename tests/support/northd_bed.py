@@ -6,16 +6,17 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ovine.daemons.appctl import Unreachable
 from ovine.daemons.unixctl import CommandError
-from ovine.model.base import Row
+from ovine.model.base import Database, Row
 from ovine.ovsdb import Client
 from support.daemons import Daemon, run_daemon
-from support.ovsdb import DEADLINE, Schema, Server, start_server, wait_until
+from support.ovsdb import DEADLINE, Schema, Server, connected, start_server, wait_until
 
 SCHEMAS = Path("/usr/share/ovn")
 THEIRS = SCHEMAS / "ovn-nb.ovsschema"
@@ -89,16 +90,9 @@ def northd_bed(directory: Path, schema: Schema = THEIRS) -> Iterator[NorthdBed]:
         yield bed
 
 
-@contextlib.asynccontextmanager
-async def replica(server: Server, database: Any) -> Any:
+def replica(server: Server, database: Database) -> AbstractAsyncContextManager[Client]:
     """A client that has everything of a database."""
-    client = Client(database, server.remote)
-    await client.start()
-    await client.ready(10)
-    try:
-        yield client
-    finally:
-        await client.close()
+    return connected(database, server.remote)
 
 
 async def dump(server: Server, database: Any) -> dict[tuple[type[Row], str], Row]:

@@ -1,7 +1,7 @@
 """Real ovsdb-servers for tests: standalone or a raft cluster, each in a directory of its own.
 
     with start_server(nb.DATABASE, tmp_path) as server:
-        client = Client(nb.DATABASE, server.remote)
+        async with connected(nb.DATABASE, server.remote) as client:
 
 The servers are children of the test, killed when the `with` block ends, in all cases.
 """
@@ -17,13 +17,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ovine.model.base import Database
 from ovine.model.schema import to_json
+from ovine.ovsdb import Client
 
 DEADLINE = 30.0
 
@@ -93,6 +94,14 @@ class Server:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def select(self, table: str, *columns: str) -> list[dict[str, Any]]:
+        """These columns of all rows of a table, in the protocol's JSON (RFC 7047), asked of the server itself."""
+        query = json.dumps([self.name, {"op": "select", "table": table, "where": [], "columns": columns}])
+        command = ["ovsdb-client", "transact", self.remote, query]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
+        found: list[dict[str, Any]] = json.loads(done.stdout)[0]["rows"]
+        return found
+
     def appctl(self, *command: str) -> str:
         """The answer of a command to the server's control socket."""
         done = subprocess.run(
@@ -123,7 +132,16 @@ def start_server(
             server.kill()
 
 
-ovsdb_server = start_server
+@contextlib.asynccontextmanager
+async def connected(database: Database, remote: str, **options: Any) -> AsyncIterator[Client]:
+    """A client whose replica is complete; `options` are those of `Client`."""
+    client = Client(database, remote, **options)
+    await client.start()
+    try:
+        await client.ready(DEADLINE)
+        yield client
+    finally:
+        await client.close()
 
 
 @contextlib.contextmanager

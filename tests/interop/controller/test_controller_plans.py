@@ -22,7 +22,7 @@ from ovine.controller.vswitch import Wanted
 from ovine.model import sb, vs
 from ovine.model.base import Database, Map, StrMap, Uuid
 from ovine.ovsdb import Client, Transaction
-from support.ovsdb import start_server
+from support.ovsdb import connected, start_server
 
 PRESENCE = Presence(
     "hv1", "host", (("geneve", "10.0.0.1"), ("vxlan", "10.0.0.1")), StrMap({"csum": "true"}), StrMap({"a": "b"}), ()
@@ -59,11 +59,8 @@ class Bench:
 
 async def bench(database: Database, directory: Path) -> AsyncIterator[Bench]:
     with start_server(database, directory) as server:
-        client = Client(database, server.remote)
-        await client.start()
-        await client.ready(10)
-        yield Bench(client)
-        await client.close()
+        async with connected(database, server.remote) as client:
+            yield Bench(client)
 
 
 @pytest.fixture
