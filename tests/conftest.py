@@ -3,10 +3,13 @@
 Each engine that a test made in its own process is compared with a computation from nothing, and each lab that is up is
 asked to do the same in all of its daemons (`ovine/audit`; a controller also compares what its switch holds, so what is
 under way gets a moment to arrive). `support.daemons` asks the daemons that it ran when they end.
+
+Tests with labs take `lab_machine`.
 """
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections.abc import Iterator
@@ -77,3 +80,12 @@ def labs_are_known() -> Iterator[None]:
         patch.setattr(Lab, "up", recorded_up)
         patch.setattr(Lab, "down", recorded_down)
         yield
+
+
+@pytest.fixture(scope="session")
+def lab_machine() -> None:
+    """This machine can run labs with any daemons: if not, the test is skipped, but under CI=true it fails."""
+    from ovine.lab.requirements import why_not
+
+    if reason := why_not(c_daemons=True):
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import time
 from pathlib import Path
 
-import pytest
-
 from ovine.lab import Flavour, Lab
-from ovine.lab.requirements import why_not
 from support.packet_cases import read, running
 
 CASE = read(Path(__file__).parents[1] / "cases/controller/services/acl_log.txt")
@@ -30,9 +26,7 @@ def logged(lab: Lab) -> list[str]:
         time.sleep(0.05)
 
 
-def test_lines_are_theirs() -> None:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def test_lines_are_theirs(lab_machine: None) -> None:
     found = {}
     for northd, controller in itertools.product(FLAVOURS, FLAVOURS):
         with Lab(northd=northd, controllers=(controller,), api=False) as lab, running(lab, CASE):

@@ -5,7 +5,6 @@ Both hosts are under Debian's northd; their ports have the same options, and the
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from ovine.lab import Lab, netns
-from ovine.lab.requirements import why_not
 from support.frames import mac_bytes
 
 MAC = "02:00:00:00:00:01"
@@ -46,10 +44,8 @@ V6 = {"server_id": "02:00:00:00:00:fe", "dns_server": "{fd00::53, fd00::54}"}
 
 
 @pytest.fixture(scope="module")
-def sockets() -> Iterator[list[socket.socket]]:
+def sockets(lab_machine: None) -> Iterator[list[socket.socket]]:
     """One port on each host: ours, theirs."""
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     with Lab(northd="c", controllers=("ovine", "c"), api=False) as lab:
         rows = []
         for cidr, options in (("10.0.0.0/24", V4), ("fd00::/64", V6)):

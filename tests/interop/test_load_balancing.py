@@ -6,7 +6,6 @@ One host, whose controller is ours or Debian's, under our northd or Debian's.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
 
@@ -16,16 +15,13 @@ from ovine.lab import Lab, LabError
 from ovine.lab.endpoint import Endpoint
 from ovine.lab.instance import Instance
 from ovine.lab.netns import call_inside
-from ovine.lab.requirements import why_not
 from ovine.lab.waiting import wait_for
 
 COMBINATIONS = [("ovine", "ovine"), ("ovine", "c"), ("c", "ovine")]
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda pair: f"{pair[0]} northd, {pair[1]} controller")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def lab(request: pytest.FixtureRequest, lab_machine: None) -> Iterator[Lab]:
     northd, controller = request.param
     with Lab(northd=northd, controllers=(controller,), api=False) as made:
         _network(made)

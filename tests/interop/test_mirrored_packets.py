@@ -5,7 +5,6 @@ The tunnel's other end is a third host's address, on whose interface the test li
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 import pytest
 
 from ovine.lab import Lab, control, netns
-from ovine.lab.requirements import why_not
 from support.frames import build
 
 GRE = 47
@@ -60,9 +58,7 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def cloud(lab_machine: None) -> Iterator[Cloud]:
     with Lab(northd="ovine", controllers=["ovine", "c", "ovine"], api=False) as lab:
         nb = lab.nbctl
         nb("ls-add", "sw")

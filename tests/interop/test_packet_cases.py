@@ -6,14 +6,12 @@ a lab of its own, so that they can run beside each other.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ovine.lab import Lab
-from ovine.lab.requirements import why_not
 from support.packet_cases import Case, read, running
 
 CASES = [read(path) for path in sorted((Path(__file__).parents[1] / "cases/packets").glob("*.txt"))]
@@ -28,9 +26,7 @@ COMBINATIONS = {
 
 
 @pytest.fixture(scope="class")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def lab(request: pytest.FixtureRequest, lab_machine: None) -> Iterator[Lab]:
     northd, controllers = COMBINATIONS[request.param]
     with Lab(northd=northd, controllers=controllers, api=False) as made:  # type: ignore[arg-type]
         yield made

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 import pytest
 
 from ovine.lab import Lab
-from ovine.lab.requirements import why_not
 from support.dummy_switch import running_switch
 from support.port_security_cases import Check, Judge, read
 
@@ -20,10 +18,8 @@ INGRESS, EGRESS = 73, 75
 
 
 @pytest.fixture(scope="module")
-def flows() -> list[str]:
+def flows(lab_machine: None) -> list[str]:
     """Those of a host with one port for each port_security that occurs, keys from 1."""
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     with Lab(northd="c", controllers=("c",), api=False) as lab:
         lab.nbctl("ls-add", "sw")
         for number, security in enumerate(SECURITIES, 1):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import select
 import struct
 import time
 from pathlib import Path
 
 import dpkt
-import pytest
 
 from ovine.lab import Lab
-from ovine.lab.requirements import why_not
 from support.frames import ip_bytes, mac_bytes
 from support.packet_cases import Port, read, running
 
@@ -45,9 +42,7 @@ def answer(port: Port, frame: bytes) -> tuple[int, int, int, int, int] | None:
     return None
 
 
-def test_who_is_rejected_hears_so() -> None:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def test_who_is_rejected_hears_so(lab_machine: None) -> None:
     heard = {}
     for controller in ("ovine", "c"):
         lab = Lab(northd="c", controllers=(controller, controller), api=False)

@@ -6,7 +6,6 @@ routers, and BFD watches the route from each to the other.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,7 +13,6 @@ import pytest
 
 from ovine.lab import Lab
 from ovine.lab.instance import Instance
-from ovine.lab.requirements import why_not
 
 SERVER = """
 import socket
@@ -28,9 +26,7 @@ CLIENT = "import socket; print(socket.create_connection(('{}', 80), timeout=5).r
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def lab(lab_machine: None) -> Iterator[Lab]:
     with Lab(northd="c", controllers=("ovine", "c"), api=False) as made:
         made.nbctl("ls-add", "join")
         for number in (1, 2):

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ovine.lab import Instance, Lab
 
 
 @pytest.fixture(scope="module")
-def lab(lab_machine: None) -> Iterator[Lab]:
-    with Lab(northd="ovine", controllers=["ovine", "ovine"]) as lab:
-        yield lab
-        assert lab.audit() == []
-
-
-@pytest.fixture(scope="module")
-def pair(lab: Lab) -> tuple[Instance, Instance]:
-    """Two instances of one network on two hosts."""
-    network = lab.cloud.post("networks", {"network": {"name": "net1"}})["network"]
-    subnet = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24", "enable_dhcp": False}
-    lab.cloud.post("subnets", {"subnet": subnet})
-    instances = [
-        lab.boot(f"vm{number}", network="net1", host=f"h{number}", address=f"10.0.0.1{number}") for number in (1, 2)
-    ]
-    instances[0].wait_reaches("10.0.0.12")
-    return instances[0], instances[1]
+def lab(cloud_lab: Lab) -> Lab:
+    return cloud_lab
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["exit --restart", "kill -9"])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from ovine.lab import Instance, Lab
-from ovine.lab.requirements import why_not
 from support.ovsdb import wait_until
 
 
@@ -18,9 +16,7 @@ def mac(number: int) -> str:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    if reason := why_not(c_daemons=True):
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+def lab(lab_machine: None) -> Iterator[Lab]:
     with Lab(northd="c", controllers=("c", "c"), api=False) as made:
         yield made
 
