@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ovine.model.base import Column, Row
+from ovine.model.members import Members
 from ovine.ovsdb.codec import Encode, encode_atom, encoder
 
 Condition = tuple[str, str, Any] | list[Any] | bool
@@ -74,7 +75,7 @@ def encode_part(table: type[Row], column: Column, value: Any) -> Any:
     """Like `encode_column`, but one member of a set may stand alone, and JSON (a list) is passed on."""
     if isinstance(value, list):
         return value
-    atom = column.value is None and value is not None and not isinstance(value, tuple | set | frozenset)
+    atom = column.value is None and value is not None and not isinstance(value, tuple | set | frozenset | Members)
     return encode_column(table, column, value if not atom or column.is_scalar or column.is_optional else (value,))
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from ovine.model.base import NO_UUID, Row, Uuid
+from ovine.model.members import Members
 from ovine.ovsdb.codec import TableCodec, table_codec
 from ovine.ovsdb.conditions import Where, column_of, columns_in, encode_column, encode_part, encode_row, encode_where
 from ovine.ovsdb.errors import ProtocolError, TransactionError
@@ -157,7 +158,7 @@ def _mutation(table: type[Row], name: str, mutator: str, value: Any) -> list[Any
         raise ValueError(f"unknown mutator {mutator!r}; one of {', '.join(sorted(MUTATORS))}")
     column = column_of(table, name)
     if column.is_map and mutator == "delete" and not isinstance(value, Mapping | list):
-        keys = value if isinstance(value, tuple | set | frozenset) else (value,)
+        keys = value if isinstance(value, tuple | set | frozenset | Members) else (value,)
         kind = column.key.kind
         return [column.name, mutator, ["set", [["uuid", key] if kind == "uuid" else key for key in keys]]]
     if mutator in ("insert", "delete"):

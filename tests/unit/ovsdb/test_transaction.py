@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ovine.model.base import Map, Uuid
+from ovine.model.members import Members
 from ovine.ovsdb.errors import ProtocolError, TransactionError
 from ovine.ovsdb.transaction import Outcome, Transaction, fit, outcome, refuses_uuids, with_named_uuids
 from support.everything import DATABASE, Child, Parent, Thing
@@ -54,6 +55,10 @@ def test_a_row_with_a_uuid_keeps_it():
         (
             lambda t: t.mutate(Parent, U, "children", "insert", V),
             on("mutate", "Parent", THIS, mutations=[["children", "insert", ["set", [["uuid", V]]]]]),
+        ),
+        (
+            lambda t: t.mutate(Parent, U, "children", "delete", Members([V])),
+            on("mutate", "Parent", THIS, mutations=[["children", "delete", ["set", [["uuid", V]]]]]),
         ),
         (
             lambda t: t.mutate(Thing, U, "texts", "insert", Map({"a": "b"})),
