@@ -53,8 +53,8 @@ class Nova(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def lab(lab_machine: None) -> Iterator[Lab]:
-    """Two hosts with a metadata service each, Nova on the management network, and an instance of each project on h1."""
-    with Lab(northd="ovine", controllers=["ovine", "ovine"], agent_down_time=9) as lab:
+    """Two hosts with a metadata service (h2 has Debian's controller), Nova, and an instance of each project on h1."""
+    with Lab(northd="ovine", controllers=["ovine", "c"], agent_down_time=9) as lab:
         server = netns.call_inside(
             lab.spec.fabric_netns, lambda: http.server.ThreadingHTTPServer((CENTRAL_ADDRESS, 8775), Nova)
         )
