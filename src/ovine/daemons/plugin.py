@@ -124,11 +124,13 @@ async def _main(context: Context) -> None:
             derivation.engine.feed(Southbound, (), Southbound())
             derivation.wake()
 
-        aside = [asyncio.create_task(look_at_hosts()), asyncio.create_task(rounds.run())]
+        running = [asyncio.create_task(work) for work in (derivation.run(), look_at_hosts(), rounds.run())]
         try:
-            await derivation.run()
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()  # what went wrong ends the daemon, which says so
         finally:
-            for task in aside:
+            for task in running:
                 task.cancel()
     finally:
         await above.close()
