@@ -1,6 +1,6 @@
 """How long a port takes from POST /v2.0/ports to ACTIVE and to its first ping, stage by stage.
 
-    sudo .venv/bin/python bench/port_latency.py [--ports 50] [--base 0 1000] [--stacks ovine mixed c]
+    sudo chrt -r 5 .venv/bin/python bench/port_latency.py [--ports 50] [--base 0 1000] [--stacks ovine mixed c]
                                                 [--first] [--json FILE] [--check]
 
 A whole lab is started: databases, API, plugin, northd, two hosts with their switches and controllers. Ports are made
