@@ -43,7 +43,7 @@ TURN = 100
 """Rule runs between two looks at other events: some milliseconds. An answer to a packet takes several such looks."""
 TOLD = 10
 """How many failures are logged at a time, one by one."""
-FEED = 500
+FEED = 100
 """Rows fed between two looks at other events: some milliseconds, too."""
 AUDIT_PATIENCE = 5.0
 """Seconds for which an audit waits until it is known what the switch should hold."""
