@@ -229,7 +229,8 @@ class Network:
     def do_set(self, name: str, *addresses: str) -> None:
         quoted = ",".join(f'"{address}"' for address in addresses)
         self.nbctl("create", "Address_Set", f"name={name}", f"addresses=[{quoted}]")
-        self.undo.append(("destroy", "Address_Set", name))
+        # What refers to the set holds on to it, and is taken away before it.
+        self.undo.insert(0, ("destroy", "Address_Set", name))
 
     def do_dns(self, switches: str, *pairs: str) -> None:
         records = [f'records:{name}="{value}"' for name, _, value in (pair.partition("=") for pair in pairs) if value]
