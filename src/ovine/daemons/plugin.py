@@ -22,6 +22,8 @@ from ovine.daemons.tls import database_tls
 from ovine.daemons.unixctl import Commands
 
 if TYPE_CHECKING:
+    from ovine.daemons.derivation import Derivation
+    from ovine.daemons.rounds import Rounds
     from ovine.model.base import Row
     from ovine.ovsdb import Client, Monitor
     from ovine.projection import Target
@@ -58,34 +60,11 @@ def _monitor(target: Target[Any]) -> Monitor | type[Row]:
 
 async def _main(context: Context) -> None:
     from ovine.daemons.derivation import Derivation
-    from ovine.daemons.rounds import Rounds
     from ovine.engine import Engine
-    from ovine.model import cloud, nb
-    from ovine.ovsdb import Client, Monitor
-    from ovine.plugin import AGENT_TABLES, CLOUD, NB_INPUTS, NORTHBOUND, RULES, SB_INPUTS
-    from ovine.plugin.agents import Remover
+    from ovine.plugin import AGENT_TABLES, CLOUD, NORTHBOUND, RULES, SB_INPUTS
     from ovine.plugin.gateways import Southbound
-    from ovine.plugin.settings import Settings, load
 
-    tls = database_tls(context.tls)
-    run = context.paths.ovn_run
-    own = (cloud.Quota, cloud.QuotaUsage)  # are the API's
-    tables = [table.row for table in cloud.DATABASE.tables.values() if table.row not in own]
-    above = Client(
-        cloud.DATABASE,
-        context.remote("cloud-db", "OVINE_CLOUD_DB", f"unix:{run}/ovine_cloud.sock"),
-        monitors=tables,
-        leader_only=True,
-        tls=tls,
-    )
-    below = Client(
-        nb.DATABASE,
-        context.remote("ovnnb-db", "OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
-        monitors=[*(_monitor(target) for target in NORTHBOUND), Monitor(nb.NBGlobal, ("nb_cfg",))],
-        leader_only=True,
-        tls=tls,
-    )
-    hosts = _hosts(context)
+    above, below, hosts = _cloud(context), _northbound(context), _hosts(context)
     derivation = Derivation(
         Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD, *AGENT_TABLES)]), context.log
     )
@@ -97,25 +76,7 @@ async def _main(context: Context) -> None:
     try:
         await above.ready()
         await below.ready()
-        path = context.options.value("config")
-        settings = load(Path(path) if path else None)
-        derivation.engine.feed(Settings, (), settings)
-        derivation.feed(above, tables)
-        derivation.feed(below, NB_INPUTS)
-        for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
-            derivation.write(client, targets, allowed=lambda: above.lock_held)
-
-        def counts_agents() -> bool:
-            """A Cloud database of an older schema has no place for them."""
-            return above.lock_held and ("Agent", None) not in above.replica.missing_columns
-
-        def knows_hosts() -> bool:
-            return counts_agents() and bool(derivation.engine.rows(Southbound))
-
-        derivation.write(above, AGENT_TABLES, allowed=knows_hosts)
-        derivation.add(hosts, Remover(derivation.engine, hosts.replica), allowed=knows_hosts)
-        rounds = Rounds(above, below, settings.agent_down_time, context.log, counts_agents)
-        above.on_state(derivation.wake)  # the lock may have come or gone
+        rounds = _wire(context, derivation, above, below, hosts)
 
         async def look_at_hosts() -> None:
             await hosts.start()
@@ -136,6 +97,73 @@ async def _main(context: Context) -> None:
         await above.close()
         await below.close()
         await hosts.close()
+
+
+def _wire(context: Context, derivation: Derivation, above: Client, below: Client, hosts: Client) -> Rounds:
+    """Joins what is read with what is derived of it and where that is written; who has the lock writes.
+
+    Returns what asks the hosts in rounds whether they are alive.
+    """
+    from ovine.daemons.rounds import Rounds
+    from ovine.plugin import AGENT_TABLES, CLOUD, NB_INPUTS, NORTHBOUND
+    from ovine.plugin.agents import Remover
+    from ovine.plugin.gateways import Southbound
+    from ovine.plugin.settings import Settings, load
+
+    path = context.options.value("config")
+    settings = load(Path(path) if path else None)
+    derivation.engine.feed(Settings, (), settings)
+    derivation.feed(above, _cloud_tables())
+    derivation.feed(below, NB_INPUTS)
+    for client, targets in ((below, NORTHBOUND), (above, CLOUD)):
+        derivation.write(client, targets, allowed=lambda: above.lock_held)
+
+    def counts_agents() -> bool:
+        """A Cloud database of an older schema has no place for them."""
+        return above.lock_held and ("Agent", None) not in above.replica.missing_columns
+
+    def knows_hosts() -> bool:
+        return counts_agents() and bool(derivation.engine.rows(Southbound))
+
+    derivation.write(above, AGENT_TABLES, allowed=knows_hosts)
+    derivation.add(hosts, Remover(derivation.engine, hosts.replica), allowed=knows_hosts)
+    above.on_state(derivation.wake)  # the lock may have come or gone
+    return Rounds(above, below, settings.agent_down_time, context.log, counts_agents)
+
+
+def _cloud_tables() -> list[type[Row]]:
+    """All of the Cloud database but what is the API's own."""
+    from ovine.model import cloud
+
+    own = (cloud.Quota, cloud.QuotaUsage)
+    return [table.row for table in cloud.DATABASE.tables.values() if table.row not in own]
+
+
+def _cloud(context: Context) -> Client:
+    from ovine.model import cloud
+    from ovine.ovsdb import Client
+
+    return Client(
+        cloud.DATABASE,
+        context.remote("cloud-db", "OVINE_CLOUD_DB", f"unix:{context.paths.ovn_run}/ovine_cloud.sock"),
+        monitors=_cloud_tables(),
+        leader_only=True,
+        tls=database_tls(context.tls),
+    )
+
+
+def _northbound(context: Context) -> Client:
+    from ovine.model import nb
+    from ovine.ovsdb import Client, Monitor
+    from ovine.plugin import NORTHBOUND
+
+    return Client(
+        nb.DATABASE,
+        context.remote("ovnnb-db", "OVN_NB_DB", f"unix:{context.paths.ovn_run}/ovnnb_db.sock"),
+        monitors=[*(_monitor(target) for target in NORTHBOUND), Monitor(nb.NBGlobal, ("nb_cfg",))],
+        leader_only=True,
+        tls=database_tls(context.tls),
+    )
 
 
 def _hosts(context: Context) -> Client:
