@@ -2,7 +2,7 @@
 
 A next hop must be in a subnet that the router is in, and not be the router itself.
 
-Tests: tests/api/test_api_router_routes.py.
+Tests: tests/api/test_api_router_gateways.py.
 """
 
 from __future__ import annotations

@@ -372,7 +372,4 @@ _ENCODERS: Final[dict[type[Any], Encoder]] = {
     act.Log: _service(Opcode.LOG),
 }
 
-SUPPORTED: Final = frozenset(_ENCODERS)
-"""The kinds of actions that are carried out, some of them only if a service for them is there."""
-
 assert FIELDS["flags"].openflow == t.FLAGS

@@ -6,7 +6,8 @@ That packet is let through, and reported (`ovine.controller.services.activation`
 (`Activated`), and this chassis enters itself into `options:additional-chassis-activated`, which counts from then on.
 
 A nested port is blocked with its parent. Source: ovn-nb(5), options:activation-strategy.
-Tests: tests/unit/controller/test_controller_places.py, tests/cases/packets/port_activation.txt.
+Tests: tests/unit/controller/services/test_activation.py, tests/cases/controller/places.txt,
+tests/cases/packets/port_activation.txt.
 """
 
 from __future__ import annotations

@@ -46,7 +46,6 @@ def _iface_id(interface: vs.Interface) -> Iterable[str]:
 
 INTERFACE_BY_ID = Index(vs.Interface, _iface_id, "Interface by iface-id")
 PORT_BY_NAME = Index(sb.PortBinding, lambda port: (port.logical_port,), "Port_Binding by name")
-PORTS_OF_DATAPATH = Index(sb.PortBinding, lambda port: (port.datapath,), "Port_Binding by datapath")
 CHASSIS_BY_NAME = Index(sb.Chassis, lambda chassis: (chassis.name,), "Chassis by name")
 LOCALNETS_OF_DATAPATH = Index(
     sb.PortBinding, lambda port: (port.datapath,) if port.type == "localnet" else (), "localnet ports by datapath"

@@ -44,7 +44,6 @@ class Step(NamedTuple):
 
 LINKS: Relation[Uuid, Link] = Relation("link")
 """By Port_Binding."""
-LINKS_OF_DATAPATH: Index[Link] = Index(LINKS, lambda link: (link.datapath,), "links by datapath")
 LINKS_TO_PEER: Index[Link] = Index(LINKS, lambda link: (link.peer,), "links by peer")
 STEPS: Relation[tuple[Step, Uuid], Step] = Relation("step to the next datapath")
 STEPS_FROM: Index[Step] = Index(STEPS, lambda step: (step.source,), "steps by source")

@@ -134,8 +134,3 @@ class Instance(Endpoint):
         """Starts the DHCP client and returns its lease. The client stays, and renews."""
         self.start_dhcp(version)
         return self.wait_lease(version, timeout)
-
-    def stop_dhcp(self, version: int = 4) -> None:
-        process = self._processes.find(self._client(version))
-        if process is not None:
-            self._processes.end([process])

@@ -133,17 +133,6 @@ def set_link(netns: str, name: str, **attributes: Any) -> None:
     _in_thread(work)
 
 
-def delete_link(netns: str, name: str) -> None:
-    """Deletes a link if it is there; a veth's other end goes with it."""
-
-    def work() -> None:
-        with _netlink(netns) as link:
-            for index in link.link_lookup(ifname=name):
-                link.link("del", index=index)
-
-    _in_thread(work)
-
-
 def replace_link(netns: str, name: str, by: str) -> None:
     """Deletes link `name` and gives its name, MTU, addresses and routes through gateways to link `by`, brought up.
 

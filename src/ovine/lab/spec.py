@@ -26,7 +26,6 @@ Flavour = Literal["ovine", "c"]
 
 DEFAULT_NAME = "ovine"
 PHYSICAL_NETWORK = "physnet1"
-UNDERLAY_MTU = 1500
 MAX_HOSTS = 100
 # sockaddr_un holds 107 characters and a NUL; the longest name below a lab's directory is that of a control socket.
 LONGEST_DIRECTORY = 107 - len("/h100/ovn-controller.4194304.ctl")

@@ -1,6 +1,6 @@
 """Reads the address columns of a logical switch port (ovn-nb(5)); pure text in, values out.
 
-Tests: tests/unit/northd/test_addresses.py.
+Tests: tests/unit/northd/test_northd_text.py.
 """
 
 from __future__ import annotations

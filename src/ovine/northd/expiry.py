@@ -6,7 +6,7 @@ has an hour at which it is to be deleted; `ovine.northd.ageing` has the order, a
 The thresholds are in `ovine.northd.thresholds`.
 
 A row without a timestamp stays: it is from hosts, or in a database, of OVN 23.03, or it is northd's own (`KNOWN_AT`).
-Tests: tests/unit/northd/test_northd_ageing.py, tests/cases/northd/ageing.txt.
+Tests: tests/unit/northd/test_northd_ageing.py, tests/cases/packets/neighbour_in_use.txt.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Terms: a flow's key is (place, pipeline, table, priority, match), the place bein
 rules that give one key different actions are in conflict, which the engine reports.
 
 Invariant: a scope with one member uses `logical_datapath`, one with more a `Logical_DP_Group`.
-Tests: tests/unit/northd/test_flows.py.
+Tests: tests/unit/northd/test_northd_rules.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each `Gap` becomes a rule that runs, and raises, for the rows that its condition holds for; the others cost nothing, and
 the rest of the network goes on.
-Tests: tests/unit/northd/test_gaps.py.
+Tests: tests/unit/northd/test_northd_options.py.
 """
 
 from __future__ import annotations

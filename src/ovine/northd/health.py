@@ -10,7 +10,7 @@ neighbour solicitations for the asking address.
 
 The Ethernet address is NB_Global options:svc_monitor_mac, else one made from the cloud's uuid.
 Source: ovn-nb(5), "Load_Balancer_Health_Check TABLE"; ovn-sb(5), "Service_Monitor TABLE". Tests:
-tests/cases/northd/health.txt, tests/interop/test_health_checks.py.
+tests/cases/northd/health.txt, tests/interop/test_load_balancing.py.
 """
 
 from __future__ import annotations

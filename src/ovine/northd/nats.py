@@ -302,12 +302,6 @@ def works_on_the_spot(q: Reader, router: Uuid) -> bool:
     return bool(q.find(SPOTS_OF_ROUTER, router))
 
 
-@query
-def translates(q: Reader, router: Uuid) -> bool:
-    """Whether a router has rules that work."""
-    return bool(q.find(BY_ROUTER, router))
-
-
 @rule(over=LEVELED, writes=(LEVELS,))
 def level(q: Reader, key: Level) -> Iterator[Emit]:
     """The levels that there are, whatever the number of rules."""

@@ -2,7 +2,7 @@
 
 It keeps the one that it has (Logical_Switch_Port.tag) for as long as nobody requests that very tag.
 
-Source: ovn-nb(5), tag_request. Tests: tests/unit/northd/test_tags.py.
+Source: ovn-nb(5), tag_request. Tests: tests/unit/northd/test_northd_rules.py.
 """
 
 from __future__ import annotations

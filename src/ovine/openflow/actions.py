@@ -38,7 +38,6 @@ PORTS = {
 PORT_NAMES = {number: name for name, number in PORTS.items()}
 
 # Reasons a packet reaches the controller (ofp_packet_in_reason of OpenFlow 1.4+).
-REASONS = ("table_miss", "apply_action", "invalid_ttl", "action_set", "group", "packet_out")
 REASON_NUMBERS = {
     "no_match": 0,
     "action": 1,

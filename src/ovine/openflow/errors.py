@@ -1,6 +1,6 @@
 """The one error that the OpenFlow reader raises on bytes it cannot accept, and the one for values it cannot encode.
 
-Tests: tests/unit/openflow/test_openflow_garbage.py, tests/unit/openflow/test_openflow_match.py.
+Tests: tests/unit/openflow/test_openflow_garbage.py, tests/unit/openflow/test_openflow_fields.py.
 """
 
 from __future__ import annotations

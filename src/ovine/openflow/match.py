@@ -9,7 +9,7 @@ reg0…reg15 whether they were given as reg, xreg or xxreg; `vlan_tci` appears a
 This is what a switch that speaks OpenFlow 1.5 can say back, so a flow that is read equals the flow that was sent.
 One exception is Open vSwitch's own: it reports a match on *some* of the three VLAN priority bits as a match on all.
 
-Source: ovs-fields(7); OpenFlow 1.5.1 §7.2.3.  Tests: tests/unit/openflow/test_openflow_match.py.
+Source: ovs-fields(7); OpenFlow 1.5.1 §7.2.3.  Tests: tests/unit/openflow/test_openflow_fields.py.
 """
 
 from __future__ import annotations

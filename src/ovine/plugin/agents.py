@@ -8,7 +8,8 @@ changes then is written: while agents respond, their rows stay as they are, and 
 What an agent's row remembers (since when, the last answer) it reads from the row itself. Sources: ovn-sb(5), and the
 marks that Neutron's metadata agent leaves in `Chassis_Private.external_ids`.
 
-Tests: tests/unit/plugin/test_plugin_agents.py, tests/paths/test_plugin_walk.py, tests/lab/test_lab_agents.py.
+Tests: tests/unit/plugin/test_plugin_agents.py, tests/paths/test_plugin_walk.py,
+tests/interop/test_plugin_agents_daemon.py.
 """
 
 from __future__ import annotations

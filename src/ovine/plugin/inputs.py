@@ -13,9 +13,6 @@ from ovine.plugin.settings import Settings
 DISTRIBUTED = "network:distributed"
 """The device_owner of a network's metadata port, which exists on every host."""
 
-SUBNETS_OF_NETWORK: Index[cloud.Subnet] = Index(cloud.Subnet, lambda subnet: (subnet.network,))
-PORTS_OF_ALLOCATION: Index[cloud.Port] = Index(cloud.Port, lambda port: port.fixed_ips)
-ALLOCATIONS_OF_SUBNET: Index[cloud.IPAllocation] = Index(cloud.IPAllocation, lambda ip: (ip.subnet,))
 METADATA_PORTS: Index[cloud.Port] = Index(
     cloud.Port, lambda port: (port.network,) if port.device_owner == DISTRIBUTED else ()
 )

@@ -1,4 +1,4 @@
-"""Values of fields as people read them, and packets in one line. Tests: tests/unit/trace/test_trace_values.py."""
+"""Values of fields as people read them, and packets in one line. Tests: tests/unit/trace/test_trace_microflow.py."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ waits `timeout` seconds for an answer. After `success_count` good results on end
 `handle_svc_check`, and must be what the question asked for.
 
 Source: ovn-sb(5), table Service_Monitor. Tests: tests/unit/controller/services/test_health.py,
-tests/interop/test_health_checks.py.
+tests/interop/test_load_balancing.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Layout: opcode (16 bits), length of the result field's name (8 bits, 0 if the ac
 result's bit (16 bits), and the service's own payload up to the end. It is private to one controller: flows with an
 older layout are replaced when a newer version starts.
 
-Tests: tests/unit/controller/test_userdata.py.
+Tests: tests/unit/controller/test_controller_packets.py.
 """
 
 from __future__ import annotations
