@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, query, rule
-from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.acl_scopes import group_scope, is_after, is_stateful, stateful_somewhere
 from ovine.northd.acl_shared import KNOWN_REPLY, PRIORITY, REPLIES, SKIP, SOURCE, TIERS, decided, passed_on
 from ovine.northd.flows import FLOWS, Place, flow, place_of, quoted
+from ovine.northd.matches import require_match
 from ovine.northd.meters import meter_of
 from ovine.northd.pipeline import (
     IN_ACL,
@@ -101,13 +101,7 @@ def written(q: Reader, key: Uuid) -> Iterator[Emit]:
 def _check(row: nb.ACL) -> None:
     """Raises ValueError for what is no ACL."""
     called = f"ACL {row.name!r}" if row.name else f"ACL {row.direction} {row.priority}"
-    try:
-        parse_match(row.match)
-    except SyntaxProblem as problem:
-        where = f"at character {problem.position + 1} of {row.match!r}"
-        raise ValueError(
-            f"{called} has no effect, for its match cannot be read: {problem.message}, {where}"
-        ) from problem
+    require_match(called, row.match)
 
 
 def _flows(q: Reader, row: nb.ACL, key: Uuid) -> Iterator[tuple[Stage, int, str, str]]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ovine.engine import Emit, Index, Reader, Relation, rule
-from ovine.language import SyntaxProblem, parse_match
 from ovine.model import nb
 from ovine.model.base import Uuid
 from ovine.northd.datapaths import SWITCHES
 from ovine.northd.flows import FLOWS, Shared, flow
+from ovine.northd.matches import require_match
 from ovine.northd.pipeline import IN_LIMIT, IN_MARK, OUT_LIMIT, OUT_MARK, OUT_RULING, STAGES
 from ovine.northd.stages import Stage
 
@@ -84,13 +84,7 @@ def qos_rule(q: Reader, key: Uuid) -> Iterator[Emit]:
 def _check(row: nb.QoS) -> None:
     """Raises ValueError for what is no rule."""
     called = f"QoS rule {row.direction} {row.priority}"
-    try:
-        parse_match(row.match)
-    except SyntaxProblem as problem:
-        where = f"at character {problem.position + 1} of {row.match!r}"
-        raise ValueError(
-            f"{called} has no effect, for its match cannot be read: {problem.message}, {where}"
-        ) from problem
+    require_match(called, row.match)
     if row.bandwidth and "rate" not in row.bandwidth:
         raise ValueError(f"{called} with match {row.match!r} has no effect: it has a burst, but no rate")
 
