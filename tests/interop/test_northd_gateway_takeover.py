@@ -27,11 +27,8 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NorthdBed]:
             ("r1", "public", "0a:00:00:00:ff:02", "172.16.0.100/24"),
             ("gr", "public", "0a:00:00:00:fe:02", "172.16.0.200/24"),
         ):
-            inner, outer = f"{router}-{switch}", f"{switch}-{router}"
-            made.nbctl("lrp-add", router, inner, mac, network, "--", "lsp-add", switch, outer)
-            made.nbctl("lsp-set-type", outer, "router", "--", "lsp-set-addresses", outer, "router")
             announce = ["nat-addresses=router"] if switch == "public" else []
-            made.nbctl("lsp-set-options", outer, f"router-port={inner}", *announce)
+            made.join(router, switch, mac, network, *announce)
         made.nbctl("lrp-set-gateway-chassis", "r1-public", "gw1", "20")
         made.nbctl("lrp-set-gateway-chassis", "r1-public", "gw2", "10")
         made.nbctl("lr-nat-add", "r1", "snat", "172.16.0.100", "10.0.0.0/24")

@@ -33,10 +33,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NorthdBed]:
             made.nbctl("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"0a:00:00:00:00:0{number} {address}")
         made.nbctl("lsp-add", "public", "x", "--", "lsp-set-addresses", "x", "0a:00:00:00:00:09 172.16.0.9")
         for switch, mac, network in (("s1", ROUTER, "10.0.0.254/24"), ("public", ROUTER, "172.16.0.100/24")):
-            inner, outer = f"r1-{switch}", f"{switch}-r1"
-            made.nbctl("lrp-add", "r1", inner, mac, network, "--", "lsp-add", switch, outer)
-            made.nbctl("lsp-set-type", outer, "router", "--", "lsp-set-addresses", outer, "router")
-            made.nbctl("lsp-set-options", outer, f"router-port={inner}")
+            made.join("r1", switch, mac, network)
         made.nbctl("lrp-set-gateway-chassis", "r1-public", "gw", "20")
         for name, vip, backends in (
             ("web", "10.9.9.9:80", "10.0.0.2:8080"),

@@ -36,10 +36,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NorthdBed]:
             ("gr", "s2", "0a:00:00:00:fe:01", "10.2.0.254/24"),
             ("gr", "public", "0a:00:00:00:fe:02", "172.16.0.200/24"),
         ):
-            inner, outer = f"{router}-{switch}", f"{switch}-{router}"
-            made.nbctl("lrp-add", router, inner, mac, network, "--", "lsp-add", switch, outer)
-            made.nbctl("lsp-set-type", outer, "router", "--", "lsp-set-addresses", outer, "router")
-            made.nbctl("lsp-set-options", outer, f"router-port={inner}")
+            made.join(router, switch, mac, network)
         made.nbctl("lrp-set-gateway-chassis", "r1-public", "gw", "20")
         made.nbctl("lr-nat-add", "r1", "snat", "172.16.0.100", "10.0.0.0/24")
         made.nbctl("lr-nat-add", "r1", "dnat_and_snat", "172.16.0.101", "10.0.0.1")

@@ -32,12 +32,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NorthdBed]:
         made.nbctl("lsp-set-addresses", "meta", "0a:00:00:00:00:0a 169.254.169.254")
         made.nbctl("lsp-add", "s1", "ln", "--", "lsp-set-type", "ln", "localnet")
         made.nbctl("lsp-set-addresses", "ln", "unknown", "--", "lsp-set-options", "ln", "network_name=phys")
-        four = made.nbctl(
-            *("create", "dhcp_options", "cidr=10.0.0.0/24"),
-            'options="server_id"="10.0.0.254" "server_mac"="0a:00:00:00:00:fe" "lease_time"="3600" "mtu"="1442"',
-        )
-        six = made.nbctl("create", "dhcp_options", 'cidr="fd00::/64"', 'options="server_id"="0a:00:00:00:00:fe"')
-        made.nbctl("lsp-set-dhcpv4-options", "p1", four.strip(), "--", "lsp-set-dhcpv6-options", "p1", six.strip())
+        made.serve_dhcp("p1")
         made.sync()
         assert daemon.failures() == []
         yield made

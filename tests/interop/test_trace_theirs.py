@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,16 +39,11 @@ def fill(bed: NorthdBed) -> None:
     bed.nbctl("lsp-add", "s1", "ln", "--", "lsp-set-type", "ln", "localnet")
     bed.nbctl("lsp-set-addresses", "ln", "unknown", "--", "lsp-set-options", "ln", "network_name=phys")
     bed.nbctl("lsp-add", "s2", "q1", "--", "lsp-set-addresses", "q1", "0a:00:00:00:01:01 10.0.1.1")
-    four = bed.nbctl(
-        *("create", "dhcp_options", "cidr=10.0.0.0/24"),
-        'options="server_id"="10.0.0.254" "server_mac"="0a:00:00:00:00:fe" "lease_time"="3600" "mtu"="1442"',
-    )
-    six = bed.nbctl("create", "dhcp_options", 'cidr="fd00::/64"', 'options="server_id"="0a:00:00:00:00:fe"')
-    bed.nbctl("lsp-set-dhcpv4-options", "p1", four.strip(), "--", "lsp-set-dhcpv6-options", "p1", six.strip())
+    bed.serve_dhcp("p1")
 
 
 def route(bed: NorthdBed) -> None:
-    """A router between the switches, an ACL of each kind, a load balancer: what our northd does not do yet."""
+    """A router between the switches, an ACL of each kind, a load balancer."""
     bed.nbctl("lr-add", "r1", "--", "lrp-add", "r1", "r1s1", "0a:00:00:00:00:ff", "10.0.0.254/24")
     bed.nbctl("lrp-add", "r1", "r1s2", "0a:00:00:00:01:ff", "10.0.1.254/24")
     for n in "12":
@@ -59,27 +55,34 @@ def route(bed: NorthdBed) -> None:
     bed.nbctl("lb-add", "lb1", "10.0.0.100:80", "10.0.1.1:80", "--", "ls-lb-add", "s1", "lb1")
 
 
-@pytest.fixture(scope="module", params=NORTHDS)
-def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NorthdBed, World]]:
-    """A southbound and its snapshot; by our northd or by Debian's, which has the router, too."""
-    with northd_bed(tmp_path_factory.mktemp("trace")) as made, contextlib.ExitStack() as stack:
-        if request.param == "ours":
+@contextlib.contextmanager
+def compiled(northd: str, directory: Path, *fills: Callable[[NorthdBed], None]) -> Iterator[tuple[NorthdBed, World]]:
+    """A southbound that one of `NORTHDS` has made of what is filled in, and its snapshot."""
+    with northd_bed(directory) as made, contextlib.ExitStack() as stack:
+        if northd == "ours":
             until_status(stack.enter_context(made.ours()), "active")
         else:
             stack.enter_context(made.debians())
-        fill(made)
+        for each in fills:
+            each(made)
         made.sync()
         yield made, snapshot(made)
 
 
-@pytest.fixture(scope="module")
-def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NorthdBed, World]]:
-    """The same by Debian's northd, with what ours does not do yet."""
-    with northd_bed(tmp_path_factory.mktemp("routed")) as made, made.debians():
-        fill(made)
-        route(made)
-        made.sync()
-        yield made, snapshot(made)
+@pytest.fixture(scope="module", params=NORTHDS)
+def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NorthdBed, World]]:
+    """Switches only: no packet is tracked."""
+    with compiled(request.param, tmp_path_factory.mktemp("trace"), fill) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=NORTHDS)
+def routed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[NorthdBed, World]]:
+    """With a router between them, and tracked connections."""
+    with compiled(request.param, tmp_path_factory.mktemp("routed"), fill, route) as made:
+        yield made
 
 
 def snapshot(bed: NorthdBed) -> World:

@@ -63,6 +63,22 @@ class NorthdBed:
     def nbctl(self, *words: str) -> str:
         return self.tool("ovn-nbctl", f"--timeout={DEADLINE:.0f}", *words)
 
+    def join(self, router: str, switch: str, mac: str, network: str, *options: str) -> None:
+        """A router port ROUTER-SWITCH on a switch, whose port SWITCH-ROUTER has these options besides."""
+        inner, outer = f"{router}-{switch}", f"{switch}-{router}"
+        self.nbctl("lrp-add", router, inner, mac, network, "--", "lsp-add", switch, outer)
+        self.nbctl("lsp-set-type", outer, "router", "--", "lsp-set-addresses", outer, "router")
+        self.nbctl("lsp-set-options", outer, f"router-port={inner}", *options)
+
+    def serve_dhcp(self, port: str) -> None:
+        """Gives a port addresses of 10.0.0.0/24 and fd00::/64 by DHCP."""
+        four = self.nbctl(
+            *("create", "dhcp_options", "cidr=10.0.0.0/24"),
+            'options="server_id"="10.0.0.254" "server_mac"="0a:00:00:00:00:fe" "lease_time"="3600" "mtu"="1442"',
+        )
+        six = self.nbctl("create", "dhcp_options", 'cidr="fd00::/64"', 'options="server_id"="0a:00:00:00:00:fe"')
+        self.nbctl("lsp-set-dhcpv4-options", port, four.strip(), "--", "lsp-set-dhcpv6-options", port, six.strip())
+
     def sync(self) -> None:
         """Returns when the southbound has everything that was asked for so far."""
         self.nbctl("--wait=sb", "sync")

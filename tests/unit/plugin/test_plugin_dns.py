@@ -10,11 +10,11 @@ import pytest
 from ovine.engine import Engine
 from ovine.model import cloud, nb
 from ovine.model.base import Uuid
-from ovine.plugin import CLOUD, NORTHBOUND, RULES
 from ovine.plugin.dns import DNS
 from ovine.plugin.networks import SWITCHES
 from ovine.plugin.settings import Settings
 from ovine.projection import ref
+from support.plugin_engine import feed, new_engine
 
 NET, SUBNET = Uuid("11111111-0000-4000-8000-000000000001"), Uuid("22222222-0000-4000-8000-000000000001")
 REVERSE6 = "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"
@@ -36,16 +36,9 @@ def port(number: int, *ips: str, **columns: Any) -> list[Any]:
     return [*allocations, row]
 
 
-def feed(engine: Engine, *rows: Any) -> None:
-    for row in rows:
-        engine.feed(type(row), row.uuid, row)
-    engine.run()
-    assert engine.failures() == []
-
-
 @pytest.fixture
 def engine() -> Engine:
-    made = Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)])
+    made = new_engine()
     made.feed(Settings, (), Settings(domain="cloud.example"))
     feed(made, cloud.Network(uuid=NET, mtu=1442), cloud.Subnet(uuid=SUBNET, network=NET, cidr="10.1.0.0/24"))
     return made

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from ovine.engine import Engine
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
-from ovine.plugin import CLOUD, NORTHBOUND, RULES
 from ovine.plugin.nat import NATS
 from ovine.plugin.networks import SWITCHES
 from ovine.plugin.port_forwardings import BALANCERS, BalancerKey
 from ovine.plugin.routers import ROUTERS
 from ovine.plugin.status import FLOATING_IP_STATUS
 from ovine.projection import ref
+from support.plugin_engine import feed, new_engine
 
 
 def uuid(kind: int, number: int) -> Uuid:
@@ -46,16 +44,9 @@ def floating(router: Uuid | None = ROUTER) -> cloud.FloatingIP:
     )
 
 
-def feed(engine: Engine, *rows: Any) -> None:
-    for row in rows:
-        engine.feed(type(row), row.uuid, row)
-    engine.run()
-    assert engine.failures() == []
-
-
 @pytest.fixture
 def engine() -> Engine:
-    made = Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)])
+    made = new_engine()
     feed(
         made,
         *(cloud.Network(uuid=key, mtu=1442) for key in (OUTSIDE, INSIDE, OTHER)),

@@ -9,11 +9,11 @@ import pytest
 from ovine.engine import Engine
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
-from ovine.plugin import CLOUD, NORTHBOUND, RULES
 from ovine.plugin.networks import SWITCHES
 from ovine.plugin.qos import QOS, QosKey
 from ovine.plugin.settings import Settings
 from ovine.projection import ref
+from support.plugin_engine import feed, new_engine
 
 
 def uuid(kind: int, number: int) -> Uuid:
@@ -34,16 +34,9 @@ def port(**columns: Any) -> cloud.Port:
     return cloud.Port(uuid=PORT, network=NET, mac_address="m", **columns)
 
 
-def feed(engine: Engine, *rows: Any) -> None:
-    for row in rows:
-        engine.feed(type(row), row.uuid, row)
-    engine.run()
-    assert engine.failures() == []
-
-
 @pytest.fixture
 def engine() -> Engine:
-    made = Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)])
+    made = new_engine()
     feed(
         made,
         cloud.Network(uuid=NET, mtu=1442),

@@ -10,7 +10,6 @@ import pytest
 from ovine.engine import Engine
 from ovine.model import cloud, nb, sb
 from ovine.model.base import Map, Row, Uuid
-from ovine.plugin import CLOUD, NORTHBOUND, RULES
 from ovine.plugin.gateways import GATEWAY_CHASSIS, Southbound
 from ovine.plugin.nat import NATS, NatKey
 from ovine.plugin.networks import SWITCH_PORTS, SWITCHES
@@ -19,6 +18,7 @@ from ovine.plugin.routers import BFD, ROUTERS, ROUTES, BfdKey, RouteKey
 from ovine.plugin.settings import Settings
 from ovine.plugin.status import FLOATING_IP_STATUS, PORT_STATUS
 from ovine.projection import ref
+from support.plugin_engine import feed, new_engine
 
 
 def uuid(kind: int, number: int) -> Uuid:
@@ -96,16 +96,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def feed(engine: Engine, *rows: Row) -> None:
-    for row in rows:
-        engine.feed(type(row), row.uuid, row)
-    engine.run()
-    assert engine.failures() == []
-
-
 @pytest.fixture
 def engine() -> Engine:
-    made = Engine(RULES, watch=[t.relation for t in (*NORTHBOUND, *CLOUD)])
+    made = new_engine()
     feed(made, *ROWS)
     return made
 
