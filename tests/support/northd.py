@@ -537,6 +537,22 @@ def compiled(northbound: Northbound) -> Engine:
     return engine
 
 
+def start(text: str) -> tuple[Northbound, Engine]:
+    """A northbound of these commands, and a new engine that has compiled it."""
+    northbound = Northbound()
+    northbound.apply(text)
+    return northbound, compiled(northbound)
+
+
+def rules_run(northbound: Northbound, engine: Engine, text: str) -> list[str]:
+    """Applies commands to what was compiled; returns the rules and queries that run for that, without `northd.`."""
+    northbound.apply(text)
+    northbound.feed(engine)
+    engine.log = []
+    engine.run()
+    return [name.removeprefix("northd.") for name, _ in engine.log]
+
+
 def known_lines(engine: Engine) -> Iterator[str]:
     """What switches know, as "SWITCH has MAC at PORT" and "SWITCH has IP at MAC"."""
     names = {key: row.name for key, row in engine.rows(nb.LogicalSwitch).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ovine.engine import Engine
 from ovine.northd.flows import FLOWS
-from support.northd import Northbound, compiled
+from support.northd import Northbound, rules_run, start
 
 CLOUD = """
 switch s dhcp_relay_port=s-r
@@ -19,19 +19,14 @@ rport r r-ext 0a:00:00:00:02:fe 172.16.0.254/24
 
 
 def made(text: str = "") -> tuple[Northbound, Engine]:
-    northbound = Northbound()
-    northbound.apply(CLOUD + text)
-    return northbound, compiled(northbound)
+    return start(CLOUD + text)
 
 
 def again(northbound: Northbound, engine: Engine, text: str) -> list[str]:
     """The rules of the relay that run for a change."""
-    northbound.apply(text)
-    northbound.feed(engine)
-    engine.log = []
-    engine.run()
+    names = rules_run(northbound, engine, text)
     assert not engine.failures()
-    return sorted(name.rpartition(".")[2] for name, _ in engine.log if ".dhcp_relay." in name)
+    return sorted(name.removeprefix("dhcp_relay.") for name in names if name.startswith("dhcp_relay."))
 
 
 def flows(engine: Engine) -> dict[tuple[int, str], str]:

@@ -7,7 +7,7 @@ import msgspec
 from ovine.model import nb
 from ovine.model.base import StrMap
 from ovine.northd import dns
-from support.northd import Northbound, compiled, row_uuid
+from support.northd import Northbound, compiled, row_uuid, rules_run, start
 
 
 def test_a_row_is_for_all_switches_that_name_it_and_has_names_in_lower_case() -> None:
@@ -27,11 +27,5 @@ def test_a_row_is_for_all_switches_that_name_it_and_has_names_in_lower_case() ->
 
 
 def test_a_further_record_runs_one_rule() -> None:
-    northbound = Northbound()
-    northbound.apply("switch s1\nswitch s2\ndns s1,s2 vm1=10.0.0.1")
-    engine = compiled(northbound)
-    engine.log = []
-    northbound.apply("dns s1,s2 vm1=10.0.0.1 vm2=10.0.0.2")
-    northbound.feed(engine)
-    engine.run()
-    assert [name for name, _ in engine.log] == ["northd.dns.dns"]
+    northbound, engine = start("switch s1\nswitch s2\ndns s1,s2 vm1=10.0.0.1")
+    assert rules_run(northbound, engine, "dns s1,s2 vm1=10.0.0.1 vm2=10.0.0.2") == ["dns.dns"]

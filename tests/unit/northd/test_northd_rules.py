@@ -14,18 +14,14 @@ from ovine.northd import config, datapaths, flows, gaps, learned, multicast, por
 from ovine.northd.config import Reached, progress
 from ovine.northd.flows import FLOWS
 from ovine.northd.pipeline import STAGES
-from support.northd import Northbound, compiled, row_uuid
+from support.northd import Northbound, compiled, row_uuid, rules_run
 
 PORT = "addresses='0a:00:00:00:00:01 10.0.0.1'"
 
 
 def after(northbound: Northbound, engine: Engine, command: str) -> list[str]:
     """Applies a command to what was compiled; returns the names of the rules and queries that ran."""
-    northbound.apply(command)
-    engine.log = []
-    northbound.feed(engine)
-    engine.run()
-    return sorted({name for name, _ in engine.log})
+    return sorted({f"northd.{name}" for name in rules_run(northbound, engine, command)})
 
 
 @pytest.fixture

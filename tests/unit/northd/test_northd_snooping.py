@@ -6,7 +6,7 @@ import pytest
 
 from ovine.engine import Engine
 from ovine.northd import learned, multicast, snooping
-from support.northd import Northbound, compiled, row_uuid
+from support.northd import Northbound, row_uuid, rules_run, start
 
 CLOUD = """
 switch s1 mcast_snoop=true
@@ -19,17 +19,7 @@ port s2 d addresses='0a:00:00:00:00:04'
 
 
 def made(text: str = "") -> tuple[Northbound, Engine]:
-    northbound = Northbound()
-    northbound.apply(CLOUD + text)
-    return northbound, compiled(northbound)
-
-
-def again(northbound: Northbound, engine: Engine, text: str) -> list[str]:
-    northbound.apply(text)
-    northbound.feed(engine)
-    engine.log = []
-    engine.run()
-    return [name.removeprefix("northd.") for name, _ in engine.log]
+    return start(CLOUD + text)
 
 
 def groups(engine: Engine) -> dict[str, set[str]]:
@@ -45,15 +35,15 @@ def test_what_several_hosts_heard_is_put_together() -> None:
     northbound, engine = made("heard s1 239.1.1.1 h1 a b\nheard s1 239.1.1.1 h2 c\nheard s1 239.1.1.2 h1 a")
     special: dict[str, set[str]] = {"_MC_static": set(), "_MC_mrouter_flood": set()}
     assert groups(engine) == {"239.1.1.1": {"a", "b", "c"}, "239.1.1.2": {"a"}, **special}
-    again(northbound, engine, "heard s1 239.1.1.1 h1 b\nheard s1 239.1.1.2 h1")
+    rules_run(northbound, engine, "heard s1 239.1.1.1 h1 b\nheard s1 239.1.1.2 h1")
     assert groups(engine) == {"239.1.1.1": {"b", "c"}, **special}
 
 
 def test_who_gets_everything_is_in_no_group_of_an_address() -> None:
     northbound, engine = made("heard s1 239.1.1.1 h1 a b c")
-    again(northbound, engine, "port s1 a options:mcast_flood=true\nheard s1 mrouters h2 b")
+    rules_run(northbound, engine, "port s1 a options:mcast_flood=true\nheard s1 mrouters h2 b")
     assert groups(engine) == {"239.1.1.1": {"c"}, "_MC_static": {"a", "b"}, "_MC_mrouter_flood": {"b"}}
-    again(northbound, engine, "port s1 a options:mcast_flood_reports=true\nheard s1 mrouters h2")
+    rules_run(northbound, engine, "port s1 a options:mcast_flood_reports=true\nheard s1 mrouters h2")
     assert groups(engine) == {"239.1.1.1": {"a", "b", "c"}, "_MC_static": set(), "_MC_mrouter_flood": {"a"}}
 
 
@@ -67,7 +57,7 @@ def test_a_switch_that_does_not_snoop_has_none_of_it_and_what_was_heard_there_is
     northbound, engine = made("heard s2 239.1.1.1 h1 d")
     assert "239.1.1.1" not in groups(engine)
     assert [table.__name__ for table, _ in engine.rows(learned.STALE)] == ["IGMPGroup"]
-    again(northbound, engine, "switch s2 mcast_snoop=true")
+    rules_run(northbound, engine, "switch s2 mcast_snoop=true")
     assert not engine.rows(learned.STALE) and "239.1.1.1" in groups(engine)
 
 
@@ -77,7 +67,7 @@ def test_hosts_are_told_how_to_snoop_and_how_to_ask() -> None:
     (row,) = engine.rows(snooping.IP_MULTICAST).values()
     assert (row.enabled, row.querier, row.table_size) == (True, True, 2048)
     assert (row.idle_timeout, row.query_interval, row.query_max_resp) == (300, 150, 1)
-    again(northbound, engine, f"switch s1 mcast_snoop=true {settings}")
+    rules_run(northbound, engine, f"switch s1 mcast_snoop=true {settings}")
     (row,) = engine.rows(snooping.IP_MULTICAST).values()
     assert (row.querier, row.idle_timeout, row.query_interval) == (False, 60, 30)
     assert (row.eth_src, row.ip4_src) == ("0a:00:00:00:00:fe", "10.0.0.254")
@@ -93,14 +83,14 @@ def test_a_setting_that_makes_no_sense_is_reported_and_the_default_holds() -> No
 
 def test_a_further_member_changes_one_group_and_a_further_switch_no_flow() -> None:
     northbound, engine = made("bind b h1\nheard s1 239.1.1.1 h1 a\nheard s1 239.1.1.2 h1 a")
-    ran = again(northbound, engine, "heard s1 239.1.1.1 h1 a b")
+    ran = rules_run(northbound, engine, "heard s1 239.1.1.1 h1 a b")
     assert sorted(ran) == ["snooping.address", "snooping.wanted"]
-    ran = again(northbound, engine, "switch s3 mcast_snoop=true")
+    ran = rules_run(northbound, engine, "switch s3 mcast_snoop=true")
     assert "snooping.address" not in ran
 
 
 def test_keys_of_addresses_stay() -> None:
     northbound, engine = made("heard s1 239.1.1.1 h1 a\nheard s1 239.1.1.2 h1 a")
     before = engine.rows(snooping.KEYS)[row_uuid("s1"), "239.1.1.2"]
-    again(northbound, engine, "heard s1 239.1.1.1 h1")
+    rules_run(northbound, engine, "heard s1 239.1.1.1 h1")
     assert engine.rows(snooping.KEYS) == {(row_uuid("s1"), "239.1.1.2"): before}
