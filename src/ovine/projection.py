@@ -10,6 +10,8 @@ Invariants:
 - A row that is there keeps its uuid; a row with the same natural key made by another program is taken over.
 - Rows whose natural key is None belong to others and are never touched; nor are columns that a Target does not name.
 - Foreign changes of owned columns are put back, and said so in `put_back`.
+- A row that its database keeps only while another refers to it (not of the root set, RFC 7047, section 3.2) is made
+  with what refers to it, and not before: it would be gone as soon as it was there, and be missing again for ever.
 - A large set is compared by what has changed on either side (`ovine.comparison`), and written by what differs.
 - A key stays dirty until it is seen to be equal, whatever was sent. Only one transaction may be under way at a time,
   its own changes must have reached the replica before `plan` is called again, and if it fails `lost` is to be called.
@@ -153,6 +155,8 @@ class Projection:
         self.put_back: deque[str] = deque(maxlen=100)
         """The last foreign changes that were put back, a line each."""
         self.put_back_count = 0
+        self._needed: dict[tuple[Relation[Any, Any], Hashable], None] = {}
+        """Rows that are not there, and to which one refers that this plan has looked at."""
         self.use(engine)
         for actual in self._actual:
             actual.touched.update(dict.fromkeys(replica.rows(actual.target.table)))
@@ -184,18 +188,51 @@ class Projection:
         for actual in self._actual:
             self._look(actual)
             actual.sent.clear()
+        self._needed.clear()
         transaction = Transaction()
+        dependent: dict[tuple[Relation[Any, Any], Hashable], None] = {}
         for actual in self._actual:
             for key in list(actual.dirty):
-                if self._write(transaction, actual, key):
-                    if self._settled and key not in actual.expected:
-                        self._report(actual, key)
-                    actual.sent.append(key)
+                if self._is_dependent(actual, key):
+                    dependent[actual.target.relation, key] = None
                 else:
-                    del actual.dirty[key]
-                actual.expected.discard(key)
+                    self._settle(transaction, actual, key)
+        self._make_needed(transaction, dependent)
         self._settled = True
         return transaction
+
+    def _is_dependent(self, actual: Actual, key: Hashable) -> bool:
+        """Whether a row is to be made that is there only while another refers to it."""
+        missing = key not in actual.uuid_of and not actual.target.update_only
+        return missing and not actual.target.table.spec.root and key in self._engine.rows(actual.target.relation)
+
+    def _make_needed(
+        self, transaction: Transaction, dependent: dict[tuple[Relation[Any, Any], Hashable], None]
+    ) -> None:
+        """Makes the dependent rows that others refer to; the rest waits until one does."""
+        made: set[tuple[Relation[Any, Any], Hashable]] = set()
+        while self._needed:
+            relation, key = needed = self._needed.popitem()[0]
+            actual = self._by_relation[relation]
+            if needed not in made and self._is_dependent(actual, key):
+                made.add(needed)
+                actual.dirty[key] = None
+                self._settle(transaction, actual, key)
+        for relation, key in dependent:
+            if (relation, key) not in made:
+                actual = self._by_relation[relation]
+                del actual.dirty[key]
+                actual.expected.add(key)
+
+    def _settle(self, transaction: Transaction, actual: Actual, key: Hashable) -> None:
+        """Adds what one key needs, and notes whether it needs anything."""
+        if self._write(transaction, actual, key):
+            if self._settled and key not in actual.expected:
+                self._report(actual, key)
+            actual.sent.append(key)
+        else:
+            del actual.dirty[key]
+        actual.expected.discard(key)
 
     def lost(self) -> None:
         """The transaction planned last was not done: what it was to change is still our own difference."""
@@ -344,6 +381,7 @@ class Projection:
             actual.real[value] = found
         elif value.key in self._engine.rows(value.relation):
             found = self._new_uuid(actual, value.key)
+            self._needed[value.relation, value.key] = None
         return found
 
     def _new_uuid(self, actual: Actual, key: Hashable) -> Uuid:

@@ -170,6 +170,24 @@ async def test_a_foreign_change_of_our_columns_is_put_back_and_said(bed: NorthdB
     wait_until(lambda: "was changed by somebody else; put back" in daemon.messages(), "the message")
 
 
+async def test_what_no_flow_names_is_not_written_again_and_again(bed: NorthdBed, daemon: Daemon) -> None:
+    """The group of two routers on a switch without instances, as on the external network of a cloud."""
+    bed.nbctl("ls-add", "outside")
+    for number in (1, 2):
+        mac, ip = f"0a:00:00:00:00:{number}e", f"192.0.2.{number}/24"
+        bed.nbctl("lr-add", f"r{number}", "--", "lrp-add", f"r{number}", f"r{number}-out", mac, ip)
+        bed.nbctl("lsp-add", "outside", f"out-r{number}", "--", "lsp-set-type", f"out-r{number}", "router")
+        bed.nbctl("lsp-set-options", f"out-r{number}", f"router-port=r{number}-out")
+        bed.nbctl("lsp-set-addresses", f"out-r{number}", "router")
+    bed.sync()
+    bed.nbctl("lsp-add", "outside", "p1", "--", "lsp-set-addresses", "p1", "0a:00:00:00:00:01 192.0.2.9")
+    bed.sync()
+    assert "put back" not in daemon.messages()
+    async with replica(bed.below, sb.DATABASE) as below:
+        named = {row.logical_dp_group for row in below.replica.rows(sb.LogicalFlow).values()}
+        assert below.replica.rows(sb.LogicalDPGroup).keys() <= named
+
+
 async def test_learned_rows_go_with_their_datapath_and_not_before(bed: NorthdBed, daemon: Daemon) -> None:
     make_switch(bed)
     bed.nbctl("ls-add", "s2", "--", "lsp-add", "s2", "q1")

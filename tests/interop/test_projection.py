@@ -173,6 +173,36 @@ async def test_references_follow_a_row_that_somebody_made_anew(bed: Bed) -> None
     assert bed.switches()["n1"].ports == tuple(sorted((anew, kept)))
 
 
+class Lone(NamedTuple):
+    """A port, in a switch or in none."""
+
+    switch: str | None
+
+
+@rule(over=Lone, writes=(SWITCHES, PORTS))
+def lone(q: Reader, key: str) -> Iterator[Emit]:
+    port = q.row(Lone, key)
+    yield PORTS(key, nb.LogicalSwitchPort(name=key, external_ids=Map({"mine": "1"})))
+    if port.switch is not None:
+        row = nb.LogicalSwitch(name=port.switch, ports=(ref(PORTS, key),), external_ids=Map({"mine": "1"}))
+        yield SWITCHES(port.switch, row)
+
+
+async def test_a_row_that_lives_by_being_referred_to_is_made_with_what_refers_to_it(bed: Bed) -> None:
+    engine = Engine([lone], watch=[SWITCHES, PORTS])
+    bed = Bed(bed.client, engine)
+    engine.feed(Lone, "p", Lone(None))
+    assert await bed.settle() == []
+    for _ in range(2):
+        engine.feed(Lone, "p", Lone("n"))
+        assert len(await bed.settle()) == 1
+        assert bed.switches()["n"].ports == (bed.ports()["p"].uuid,)
+        engine.feed(Lone, "p", Lone(None))
+        assert len(await bed.settle()) == 1
+        assert not bed.ports() and not bed.switches()
+    assert bed.projection.put_back_count == 0
+
+
 async def test_a_rebuilt_database_gets_the_same_uuids(bed: Bed) -> None:
     await bed.settle(n1=Net(("p1",)))
     before = {row.uuid for row in (*bed.switches().values(), *bed.ports().values())}
