@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ovine.daemons.controller import FEED
+from ovine.daemons.controller.controller import FEED
 from ovine.daemons.unixctl import CommandError
 from ovine.model import sb, vs
 from ovine.model.base import StrMap

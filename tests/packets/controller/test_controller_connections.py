@@ -13,8 +13,8 @@ from ovine.controller.services.lb_flush import Balanced, Way
 from ovine.controller.services.lb_hairpin import End
 from ovine.controller.switch import Desired
 from ovine.controller.vswitch import plan
-from ovine.daemons.controller_connections import Connections
-from ovine.daemons.controller_link import SwitchLink
+from ovine.daemons.controller.connections import Connections
+from ovine.daemons.controller.link import SwitchLink
 from ovine.model.base import Uuid
 from ovine.openflow import Connection, Ct, Flow, FlowMod, Nat, PacketOut, Resubmit, normalise
 from support.frames import build

@@ -17,7 +17,7 @@ from ovine.controller.flows import Body, FlowKey
 from ovine.controller.switch import Desired, SwitchState
 from ovine.controller.tables import ECMP_NEXT_HOP
 from ovine.controller.vswitch import plan
-from ovine.daemons.controller_link import SwitchLink
+from ovine.daemons.controller.link import SwitchLink
 from ovine.openflow import Band, Bucket, Group, GroupEntry, Meter, MeterEntry, Output, SetField, normalise
 from support.hosts import Host, host
 

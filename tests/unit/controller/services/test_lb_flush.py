@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ovine.controller.services.lb_flush import BALANCED, Balanced, Way, lost
 from ovine.controller.services.lb_hairpin import End
-from ovine.daemons.controller_connections import zones_of
+from ovine.daemons.controller.connections import zones_of
 from ovine.model import sb
 from ovine.model.base import StrMap, Uuid
 from ovine.openflow import CtFlush, CtTuple

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ovine.daemons.controller import Controller
+    from ovine.daemons.controller.controller import Controller
     from ovine.ovsdb import Replica
 
 

@@ -18,22 +18,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovine.daemons import collector
-from ovine.daemons.options import flag, valued
-from ovine.daemons.service import Context, DaemonSpec, run_daemon
 
 if TYPE_CHECKING:
     from ovine.controller.config import Config
     from ovine.controller.local import Claim
     from ovine.controller.services.timed import Inquiry
     from ovine.controller.switch import Desired, SwitchState
-    from ovine.daemons.controller_conditions import Conditions
+    from ovine.daemons.context import Context
+    from ovine.daemons.controller.conditions import Conditions
     from ovine.engine import Engine, Failure
     from ovine.model.base import Uuid
     from ovine.openflow import PacketIn
@@ -52,11 +50,6 @@ GIVE_WAY = 0.05
 RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
 
-OPTIONS = (
-    valued("system-id", "NAME", "the name of this chassis, whatever the database says", "n"),
-    flag("enable-dummy-vif-plug", "for compatibility; interfaces are plugged by others"),
-)
-
 
 def _now() -> int:
     """Milliseconds since the epoch."""
@@ -73,9 +66,9 @@ class Controller:
         from ovine.controller.rules import new_engine
         from ovine.controller.services.registry import timed
         from ovine.controller.southbound import Progress
-        from ovine.daemons.controller_connections import Connections
-        from ovine.daemons.controller_startup import startup
-        from ovine.daemons.controller_world import ServiceWorld
+        from ovine.daemons.controller.connections import Connections
+        from ovine.daemons.controller.startup import startup
+        from ovine.daemons.controller.world import ServiceWorld
 
         self.context = context
         self.log = context.log
@@ -105,8 +98,6 @@ class Controller:
         self._conditions: Conditions | None = None
         """Of the southbound client that there is."""
         self._ever_settled = False
-        self._unwritten = True
-        """The writers were held back, as things were not settled."""
         self._settings_stale = self._southbound_stale = self._local_stale = True
         """What they are worked out from has changed: the settings, and what is written into either database."""
         self._backlog: deque[Batch] = deque()
@@ -377,7 +368,7 @@ class Controller:
             await self._connect_southbound(now)
 
     def _follow_bridge(self, name: str) -> None:
-        from ovine.daemons.controller_link import SwitchLink
+        from ovine.daemons.controller.link import SwitchLink
 
         target = f"unix:{self.context.paths.ovs_run}/{name}.mgmt"
         self.link = SwitchLink(
@@ -416,7 +407,7 @@ class Controller:
     async def _connect_southbound(self, settings: Config) -> None:
         """Leaves the old southbound database, if any, and turns to the one that the settings name."""
         from ovine.controller.interest import monitors
-        from ovine.daemons.controller_conditions import Conditions
+        from ovine.daemons.controller.conditions import Conditions
         from ovine.model import sb
         from ovine.ovsdb import Client, RemoteError
 
@@ -471,7 +462,7 @@ class Controller:
 
     async def _write_flows(self) -> None:
         """Brings the switch up to date, and then says what is installed."""
-        from ovine.daemons.controller_connections import balanced
+        from ovine.daemons.controller.connections import balanced
 
         await self._wake_flows.wait()
         self._wake_flows.clear()
@@ -716,7 +707,6 @@ class Controller:
             await self.link.reread()
         for line in differences[:20]:
             self.log.error("recompute differs: %s", line)
-        self._unwritten = True
         return differences
 
     async def audit(self) -> list[str]:
@@ -724,7 +714,7 @@ class Controller:
 
         Changes that come meanwhile are waited for, for `AUDIT_PATIENCE` seconds.
         """
-        from ovine.daemons.controller_link import UNDER_WAY
+        from ovine.daemons.controller.link import UNDER_WAY
 
         _, found = await self._recomputed()
         deadline = time.monotonic() + AUDIT_PATIENCE
@@ -759,38 +749,3 @@ class Controller:
 async def _forever(step: Callable[[], Awaitable[None]]) -> None:
     while True:
         await step()
-
-
-async def _main(context: Context) -> None:
-    from ovine.controller.rules import SWITCH_MONITORS
-    from ovine.daemons.controller_commands import register
-    from ovine.model import vs
-    from ovine.ovsdb import Client
-
-    remote = context.options.positional[0] if context.options.positional else context.paths.ovs_database
-    local = Client(vs.DATABASE, remote, monitors=SWITCH_MONITORS)
-    controller = Controller(context, local)
-    register(context.commands, controller)
-    context.on_exit(controller.leave)
-    await controller.run()
-
-
-SPEC = DaemonSpec(
-    name="controller",
-    default_program="ovn-controller",
-    description="Makes the Open vSwitch of a host do what the southbound database says.",
-    example="ovine controller unix:/run/openvswitch/db.sock --detach --pidfile",
-    main=_main,
-    options=OPTIONS,
-    arguments="[OVS-DATABASE]",
-    positional=(0, 1),
-)
-
-
-def main(argv: Sequence[str], program: str | None = None) -> int:
-    """Run the daemon with the words after its name."""
-    return run_daemon(SPEC, argv, program)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

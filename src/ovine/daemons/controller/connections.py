@@ -14,7 +14,7 @@ from ovine.controller.services.lb_flush import BALANCED, Balanced, lost
 from ovine.controller.zones import ZONES
 
 if TYPE_CHECKING:
-    from ovine.daemons.controller_link import SwitchLink
+    from ovine.daemons.controller.link import SwitchLink
     from ovine.engine import Engine
     from ovine.model.base import Uuid
 

@@ -12,7 +12,7 @@ from ovine.daemons import statistics
 from ovine.daemons.unixctl import CommandError, Commands
 
 if TYPE_CHECKING:
-    from ovine.daemons.controller import Controller
+    from ovine.daemons.controller.controller import Controller
 
 
 def register(commands: Commands, controller: Controller) -> None:
