@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ovine.daemons.controller.controller import FEED
+from ovine.daemons.controller.computation import FEED
 from ovine.daemons.unixctl import CommandError
 from ovine.model import sb, vs
 from ovine.model.base import StrMap
@@ -164,6 +164,9 @@ async def test_a_recompute_changes_no_flow_and_is_counted(bench: Host) -> None:
     assert bench.controller.command("inc-engine/show-stats", "engine", "recompute").strip() == "1"
     bench.controller.command("inc-engine/clear-stats")
     assert bench.controller.command("inc-engine/show-stats", "engine", "recompute").strip() == "0"
+    bench.controller.command("recompute")
+    counts = [int(line.split()[-1]) for line in bench.controller.command("inc-engine/show-stats").splitlines()[1::4]]
+    assert counts[0] == 1 and min(counts) >= 0
 
 
 async def test_an_injected_packet_takes_the_way_of_its_port(bench: Host) -> None:

@@ -59,8 +59,6 @@ def _answer(controller: Controller, text: Callable[[Controller], str]) -> Callab
 
 
 def _register_engine(commands: Commands, controller: Controller) -> None:
-    cleared: dict[str, int] = {}
-
     async def recompute(words: list[str]) -> str:
         del words
         await controller.recompute()
@@ -68,32 +66,24 @@ def _register_engine(commands: Commands, controller: Controller) -> None:
 
     def pause(words: list[str]) -> str:
         del words
-        controller.paused = True
+        controller.pause()
         return ""
 
     def resume(words: list[str]) -> str:
         del words
-        controller.paused = False
-        controller.wake.set()
+        controller.resume()
         return ""
-
-    def counts() -> dict[str, dict[str, int]]:
-        runs = {name: {"compute": n - cleared.get(name, 0)} for name, n in controller.engine.counts().items()}
-        return {"engine": {"recompute": controller.recomputes}} | runs
-
-    def clear() -> None:
-        cleared.update(controller.engine.counts())
-        controller.recomputes = 0
 
     commands.register("recompute", "", 0, 0, recompute)
     commands.register("inc-engine/recompute", "", 0, 0, recompute)
     commands.register("debug/pause", "", 0, 0, pause)
     commands.register("debug/resume", "", 0, 0, resume)
-    statistics.register(commands, counts, clear)
+    computation = controller.computation
+    statistics.register(commands, computation.statistics, computation.clear_statistics)
 
 
 def _connection_status(controller: Controller) -> str:
-    client = controller.southbound
+    client = controller.southbound.client
     return "connected\n" if client is not None and client.connected else "not connected\n"
 
 
@@ -125,7 +115,7 @@ def _bindings(controller: Controller) -> str:
     for claim in sorted(controller.engine.rows(CLAIMS).values()):
         if claim.interface is None:
             continue
-        row = controller.local.replica.get(vs.Interface, claim.interface)
+        row = controller.local.client.replica.get(vs.Interface, claim.interface)
         interface = row.name if row is not None else "NULL"
         lines += [
             f"name: [{claim.logical_port}], OVS interface name : [{interface}], num binding lports : [1]",
@@ -178,7 +168,7 @@ def _failures(controller: Controller) -> str:
 
 
 def _services(controller: Controller) -> str:
-    found = controller.services
+    found = controller.effects.services
     words = sorted({*found.handled, *found.failed})
     return "".join(f"{word}: {found.handled[word]} handled, {found.failed[word]} failed\n" for word in words)
 
@@ -187,7 +177,7 @@ def _switch(controller: Controller) -> str:
     """How many flows are there and wanted, and how many changes this process has sent."""
     from ovine.controller.flows import FLOWS
 
-    link = controller.link
+    link = controller.switch.link
     if link is None:
         return "not connected\n"
     state = link.state
@@ -206,10 +196,10 @@ async def _inject(controller: Controller, microflow: str) -> None:
     """Sends a packet given as a match into the pipeline of the port that its `inport` names."""
     from ovine.controller.inject import InjectError, injected
 
-    if controller.link is None or not controller.link.ready:
+    if not controller.switch.ready:
         raise CommandError("the switch is not connected")
     try:
         message = injected(controller.engine, microflow)
     except InjectError as error:
         raise CommandError(str(error)) from None
-    await controller.link.send(message)
+    await controller.switch.send([message])
