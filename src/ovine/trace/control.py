@@ -9,7 +9,7 @@ from typing import Final
 from ovine.language import actions as act
 from ovine.language import format_action, quote, whole
 from ovine.trace.machine import Done, Handler, Machine, Place, State, fork, target
-from ovine.trace.tree import Dropped, Effect, Fork, Node, Stopped
+from ovine.trace.tree import NO_REASON, Dropped, Effect, Fork, Node, Stopped
 
 
 def output(machine: Machine, place: Place, state: State, action: act.Output) -> Done:
@@ -26,7 +26,7 @@ def _way(machine: Machine, place: Place, state: State) -> Node:
 
 
 def drop(machine: Machine, place: Place, state: State, action: act.Drop) -> Done:
-    return Done((Effect("drop"), Dropped(state.refused or "the flow drops it")), None)
+    return Done((Effect("drop"), Dropped(state.refused or NO_REASON)), None)
 
 
 def next_(machine: Machine, place: Place, state: State, action: act.Next) -> Done:

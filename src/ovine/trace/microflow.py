@@ -8,6 +8,9 @@ Source: ovn-trace(8), "DESCRIPTION". Tests: tests/unit/trace/test_trace_microflo
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ovine.language import (
@@ -30,6 +33,7 @@ from ovine.model.base import Uuid
 from ovine.trace.world import World
 
 PORT_FIELDS = ("inport", "outport")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class TraceError(ValueError):
@@ -48,13 +52,19 @@ def find_datapath(world: World, name: str) -> sb.DatapathBinding:
             raise TraceError(f"several datapaths are named {name!r}: choose one of {those}")
         if found:
             return found[0]
-    known = ", ".join(sorted(datapath_name(row) for row in world.datapaths.values()))
-    raise TraceError(f"no datapath {name!r}: " + (f"there are {_shortened(known)}" if known else "there is none"))
+    known = (_spoken(row) for row in world.datapaths.values())
+    raise TraceError(f"no datapath {name!r}: {_those(known)}")
 
 
 def datapath_name(row: sb.DatapathBinding) -> str:
     """The name of a datapath; its uuid if it has none."""
     return row.external_ids.get("name") or row.uuid
+
+
+def _spoken(row: sb.DatapathBinding) -> str:
+    """A datapath's name; of a cloud's network or router, which is named by its id, the one that it has in the cloud."""
+    name = datapath_name(row)
+    return row.external_ids.get("name2", name) if name.startswith("neutron-") else name
 
 
 def _is_exactly(row: sb.DatapathBinding, name: str) -> bool:
@@ -65,6 +75,12 @@ def _is_exactly(row: sb.DatapathBinding, name: str) -> bool:
 
 def _is_for_people(row: sb.DatapathBinding, name: str) -> bool:
     return row.external_ids.get("name2") == name
+
+
+def _those(names: Iterable[str]) -> str:
+    """What there is instead, for people: names before uuids, which say little to them."""
+    known = sorted(set(names), key=lambda name: (_UUID.search(name) is not None, name))
+    return f"there are {_shortened(', '.join(known))}" if known else "there is none"
 
 
 def _shortened(text: str, width: int = 200) -> str:
@@ -86,11 +102,12 @@ def find_port(world: World, name: str, datapath: Uuid | None) -> sb.PortBinding:
         raise TraceError(f"several ports are named {name!r}: choose one of {_shortened(those)}")
     if found:
         return found[0]
-    where = "" if datapath is None else f" in {datapath_name(world.datapaths[datapath])}"
+    where = "" if datapath is None else f" in {_spoken(world.datapaths[datapath])}"
     if exact is not None:
-        raise TraceError(f"no port {name!r}{where}: it is in {datapath_name(world.datapaths[exact.datapath])}")
-    known = ", ".join(sorted(port.logical_port for port in inside))
-    raise TraceError(f"no port {name!r}{where}: " + (f"there are {_shortened(known)}" if known else "there is none"))
+        raise TraceError(f"no port {name!r}{where}: it is in {_spoken(world.datapaths[exact.datapath])}")
+    people = Counter(chosen for port in inside for chosen in names_for_people(port)[:1])
+    known = (next((n for n in names_for_people(port)[:1] if people[n] == 1), port.logical_port) for port in inside)
+    raise TraceError(f"no port {name!r}{where}: {_those(known)}")
 
 
 def names_for_people(port: sb.PortBinding) -> tuple[str, ...]:

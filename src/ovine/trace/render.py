@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ovine.language import quote
+from ovine.trace import drops
 from ovine.trace.explain import Origins
 from ovine.trace.microflow import datapath_name
 from ovine.trace.tree import (
@@ -154,14 +155,14 @@ def outcome(trace: Trace, origins: Origins) -> list[str]:
     ends = endings(trace)
     lines = [f"delivered to {_delivery(node, origins)}" for node, _ in ends if isinstance(node, Delivered)]
     lines += [f"stopped: {node.reason}" for node, _ in ends if isinstance(node, Stopped)]
-    lines = lines or [f"dropped {_by(node, step)}" for node, step in ends] or ["goes nowhere"]
+    lines = lines or [f"dropped {_by(node, step, origins)}" for node, step in ends] or ["goes nowhere"]
     return [*(text_of(each, port_label(each.port, origins)) for each in verdicts(trace, origins)), *lines]
 
 
-def _by(node: Ending, step: Step | None) -> str:
+def _by(node: Ending, step: Step | None, origins: Origins) -> str:
     assert isinstance(node, Dropped)
     where = f"by {step.stage}, flow {step.flow.uuid[:SHOWN]} ({step.flow.match}): " if step is not None else "because "
-    return where + node.reason
+    return where + drops.reason(node, step, origins)
 
 
 # --- shorter
@@ -229,7 +230,7 @@ def as_json(trace: Trace, origins: Origins) -> dict[str, Any]:
         "packet": trace.packet,
         "outcome": {
             "delivered": [_json(node, origins) for node, _ in ends if isinstance(node, Delivered)],
-            "dropped": [_dropped(node, step) for node, step in ends if isinstance(node, Dropped)],
+            "dropped": [_dropped(node, step, origins) for node, step in ends if isinstance(node, Dropped)],
             "stopped": [node.reason for node, _ in ends if isinstance(node, Stopped)],
         },
         "verdicts": [asdict(each) for each in verdicts(trace, origins)],
@@ -237,9 +238,9 @@ def as_json(trace: Trace, origins: Origins) -> dict[str, Any]:
     }
 
 
-def _dropped(node: Dropped, step: Step | None) -> dict[str, Any]:
-    flow = step.flow.uuid if step else None
-    return {"reason": node.reason, "stage": step.stage if step else None, "flow": node.flow or flow}
+def _dropped(node: Dropped, step: Step | None, origins: Origins) -> dict[str, Any]:
+    flow, stage = (step.flow.uuid, step.stage) if step else (None, None)
+    return {"reason": drops.reason(node, step, origins), "stage": stage, "flow": node.flow or flow}
 
 
 def _json(node: Node, origins: Origins) -> dict[str, Any]:

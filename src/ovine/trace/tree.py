@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ovine.model import sb
 from ovine.model.base import Uuid
@@ -40,6 +40,10 @@ class Delivered:
     kind: str
     packet: str
     fields: tuple[tuple[str, str], ...]
+
+
+NO_REASON: Final = "the flow drops it"
+"""Of a packet that a flow drops and nothing else is known of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,21 +72,21 @@ def test_without_a_datapath_it_is_the_one_of_the_port() -> None:
 @pytest.mark.parametrize(
     ("datapath", "text", "said"),
     [
-        ("pink", 'inport == "p1"', "no datapath 'pink': there are blue, green, neutron-"),
+        ("pink", 'inport == "p1"', "no datapath 'pink': there are blue, green, red"),
         ("colour", 'inport == "p1"', "several datapaths are named 'colour': choose one of "),
         ("red", "ip4", "must say where the packet comes in"),
         ("red", 'inport == {"p1", "p2"}', "must say where the packet comes in"),
-        ("red", 'inport == "p9"', "no port 'p9' in neutron-11111111-1111-4111-8111-111111111111: there are p1, p2, p3"),
-        ("red", 'inport == "q1"', "no port 'q1' in neutron-11111111-1111-4111-8111-111111111111: it is in blue"),
+        ("red", 'inport == "p9"', "no port 'p9' in red: there are p2, p3, web"),
+        ("red", 'inport == "q1"', "no port 'q1' in red: it is in blue"),
         ("red", 'inport == "twin"', "several ports are named 'twin': choose one of p2, p3"),
-        ("green", 'inport == "p1" || inport == "p1"', "no port 'p1' in green: it is in neutron-"),
-        ("red", 'inport == "p1" && outport == "p9"', "no port 'p9' in neutron-"),
+        ("green", 'inport == "p1" || inport == "p1"', "no port 'p1' in green: it is in red"),
+        ("red", 'inport == "p1" && outport == "p9"', "no port 'p9' in red"),
         ("red", 'inport == "p1" && ip4 && ip6', "contradicts itself"),
         ("red", 'inport == "p1" && tcp.dst == 80', "it can be IPv4 or IPv6"),
         ("red", 'inport == "p1" && ip4.src == {10.0.0.1, 10.0.0.2}', "ip4.src == {10.0.0.1, 10.0.0.2} leaves a choice"),
         ("red", 'inport == "p1" && ip4 && tcp.dst > 3', "tcp.dst > 3 leaves a choice"),
         ("red", 'inport == "p1" && ip4 && (tcp.dst == 1 || udp.dst == 2)', "leaves a choice"),
-        ("", 'inport == "p9"', "no port 'p9': there are p1, p2, p3, q1"),
+        ("", 'inport == "p9"', "no port 'p9': there are p2, p3, q1, web"),
     ],
 )
 def test_what_is_not_one_packet_is_refused_in_one_line(datapath: str, text: str, said: str) -> None:
