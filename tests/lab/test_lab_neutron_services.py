@@ -72,6 +72,8 @@ def test_a_forwarded_port_of_a_floating_ip_reaches_a_service(cloud: RoutedCloud)
     cloud.lab.sync()
     public = floating["floating_ip_address"]
     assert transfer(cloud.internet, blue1, public, port=2222, inner_port=22) == INTERNET
+    # Also from the router's other network, and from another host than the gateway's.
+    assert transfer(cloud.red1, blue1, public, port=2222, inner_port=22) == address(cloud.red1)
 
     def status() -> bool:
         return bool(api.get(f"floatingips/{floating['id']}")["floatingip"]["status"] == "ACTIVE")

@@ -1,7 +1,9 @@
-"""Port forwardings: one load balancer for each protocol of a floating IP, on the router and on both its networks.
+"""Port forwardings: one load balancer for each protocol of a floating IP, on the router and on all its networks.
 
 Each forwarded port is a VIP with one backend. The switches have the load balancer as in an ML2/OVN northbound: that of
-the floating IP's network, and those of the ports inside.
+the floating IP's network, and those of the ports inside; and so have the router's other networks. There the router
+would be too late: its load balancers are at its gateway's host, and packets from other hosts come by that only on their
+way out.
 
 Tests: tests/unit/plugin/test_plugin_port_forwardings.py.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ovine.engine import Emit, Index, Reader, Relation, rule
+from ovine.engine import Emit, Index, Reader, Relation, query, rule
 from ovine.model import cloud, nb
 from ovine.model.base import Map, Uuid
 from ovine.plugin.router_places import router_name
@@ -54,7 +56,7 @@ def balancers(q: Reader, key: Uuid) -> Iterator[Emit]:
     if floating is None or floating.router is None:
         return
     vips: dict[str, dict[str, str]] = {}
-    places = {floating.router, floating.floating_network}
+    places = {floating.router, floating.floating_network, *_inside(q, floating.router)}
     for forwarding in (q.row(cloud.PortForwarding, found) for found in q.find(FORWARDINGS_OF, key)):
         inside, port = q.get(cloud.IPAllocation, forwarding.fixed_ip), q.get(cloud.Port, forwarding.port)
         if inside is None or port is None:
@@ -85,6 +87,14 @@ def balancers(q: Reader, key: Uuid) -> Iterator[Emit]:
                 ),
             ),
         )
+
+
+@query
+def _inside(q: Reader, router: Uuid) -> frozenset[Uuid]:
+    """The networks that a router has interfaces in."""
+    row = q.get(cloud.Router, router)
+    ports = (q.get(cloud.Port, port) for port in row.interfaces) if row is not None else ()
+    return frozenset(port.network for port in ports if port is not None)
 
 
 def _ports(text: str) -> range:

@@ -82,6 +82,17 @@ def test_a_forwarded_port_is_a_vip_of_the_router_and_of_both_networks(engine: En
     assert engine.rows(NATS) == {}
 
 
+def test_the_other_networks_of_the_router_have_it_too(engine: Engine) -> None:
+    feed(
+        engine,
+        cloud.Port(uuid=uuid(3, 2), network=OTHER, mac_address="n", device_owner="network:router_interface"),
+        cloud.Router(uuid=ROUTER, name="r1", interfaces=(uuid(3, 2),)),
+    )
+    assert engine.rows(SWITCHES)[OTHER].load_balancer == (ref(BALANCERS, TCP),)
+    feed(engine, cloud.Router(uuid=ROUTER, name="r1"))
+    assert engine.rows(SWITCHES)[OTHER].load_balancer == ()
+
+
 def test_a_range_is_a_vip_for_each_port_and_each_protocol_has_its_own(engine: Engine) -> None:
     feed(engine, forwarding(2, "3000:3001", "30:31"), forwarding(3, "53:54", "5353:5353", "udp"))
     assert engine.rows(BALANCERS)[TCP].vips == {
