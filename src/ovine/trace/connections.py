@@ -99,12 +99,14 @@ class Connections:
         return Tracked(_state("est" if found.answered else "new"), found.mark, found.label)
 
     def commit(self, zone: Zone, packet: Packet) -> None:
-        """Remembers a packet's connection, with the mark and the label that the packet has now."""
+        """Remembers the connection of a valid packet, with the mark and the label that the packet has now."""
         if _is_error(packet):
             return
         this = tuple_of(packet)
         found = self._find(zone, this)
         if found is None:
+            if not _may_begin(packet):
+                return
             found = self._known.setdefault(zone, {})[this] = Connection(this)
         found.mark, found.label = packet.get("ct_mark"), packet.get("ct_label")
 

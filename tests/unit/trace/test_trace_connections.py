@@ -55,7 +55,10 @@ def test_marks_and_labels_stay_with_a_connection() -> None:
 
 @pytest.mark.parametrize(("bits", "state"), [(2, "new"), (16, "new"), (18, "inv"), (4, "inv"), (20, "inv")])
 def test_a_segment_that_answers_begins_no_connection(bits: int, state: str) -> None:
-    assert flags(Connections().look(ZONE, tcp(bits))) == {"trk", state}
+    known = Connections()
+    assert flags(known.look(ZONE, tcp(bits))) == {"trk", state}
+    known.commit(ZONE, tcp(bits))
+    assert flags(known.look(ZONE, tcp(bits))) == {"trk", state}, "nor does its commit"
 
 
 def test_an_echo_is_answered_by_its_answer_and_not_by_another_echo() -> None:
