@@ -11,6 +11,7 @@ from ovine.trace import drops
 from ovine.trace.explain import Origins
 from ovine.trace.microflow import datapath_name
 from ovine.trace.tree import (
+    BY_DEFAULT,
     Change,
     Delivered,
     Dropped,
@@ -26,9 +27,12 @@ from ovine.trace.tree import (
     endings,
     walk,
 )
-from ovine.trace.verdicts import text_of, verdicts
+from ovine.trace.verdicts import REFUSED, text_of, verdicts
 
 INDENT = "    "
+ASSUMED = (
+    "where --ct says nothing, est was assumed: a first packet is --ct new, a reply --ct est,rpl, an error --ct rel"
+)
 SHOWN = 8
 """Digits of a uuid that are shown."""
 
@@ -156,7 +160,15 @@ def outcome(trace: Trace, origins: Origins) -> list[str]:
     lines = [f"delivered to {_delivery(node, origins)}" for node, _ in ends if isinstance(node, Delivered)]
     lines += [f"stopped: {node.reason}" for node, _ in ends if isinstance(node, Stopped)]
     lines = lines or [f"dropped {_by(node, step, origins)}" for node, step in ends] or ["goes nowhere"]
-    return [*(text_of(each, port_label(each.port, origins)) for each in verdicts(trace, origins)), *lines]
+    decided = verdicts(trace, origins)
+    if any(each.outcome in REFUSED for each in decided) and _assumes(trace):
+        lines.insert(0, ASSUMED)
+    return [*(text_of(each, port_label(each.port, origins)) for each in decided), *lines]
+
+
+def _assumes(trace: Trace) -> bool:
+    """Whether connection tracking was asked more often than `--ct` was given."""
+    return any(isinstance(node, Effect) and node.note.endswith(BY_DEFAULT) for node in walk((trace.root,)))
 
 
 def _by(node: Ending, step: Step | None, origins: Origins) -> str:

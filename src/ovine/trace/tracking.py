@@ -16,7 +16,7 @@ from ovine.language import FIELDS, Packet, format_action, whole
 from ovine.language import actions as act
 from ovine.trace.connections import Zone
 from ovine.trace.machine import Done, Handler, Machine, Place, State, after, fork, without_tracking
-from ovine.trace.tree import Change, Effect, Fork
+from ovine.trace.tree import BY_DEFAULT, Change, Effect, Fork
 from ovine.trace.values import text_of, with_openflow
 
 _FLAGS: Final = ("est", "new", "rel", "rpl", "inv", "snat", "dnat", "trk")
@@ -43,7 +43,7 @@ def _tracked(machine: Machine, place: Place, state: State, extra: int = 0) -> tu
     value, given = machine.next_ct_state()
     value |= extra
     packet = state.packet.with_value("ct_state", value)
-    text = f"ct_state={_state_text(value)}" + ("" if given else ", by default; say another with --ct")
+    text = f"ct_state={_state_text(value)}" + ("" if given else BY_DEFAULT)
     return replace(state, packet=packet), text
 
 

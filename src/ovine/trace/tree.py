@@ -42,6 +42,8 @@ class Delivered:
     fields: tuple[tuple[str, str], ...]
 
 
+BY_DEFAULT: Final = ", by default; say another with --ct"
+"""Ends the note of an effect for which connection tracking was taken to say what nobody has told."""
 NO_REASON: Final = "the flow drops it"
 """Of a packet that a flow drops and nothing else is known of."""
 

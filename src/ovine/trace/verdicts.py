@@ -19,6 +19,9 @@ from ovine.trace.tree import Fork, Node, Section, Step, Trace
 DROP_GROUP: Final = "neutron_pg_drop"
 Outcome = Literal["allowed", "dropped", "rejected", "no rule", "known connection", "passed on"]
 
+REFUSED: Final[frozenset[Outcome]] = frozenset({"dropped", "rejected", "no rule"})
+"""The outcomes with which a packet goes no further."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
