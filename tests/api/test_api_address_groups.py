@@ -48,6 +48,16 @@ def test_addresses_are_added_and_removed(alice: Caller, group: Any) -> None:
     assert error(absent) == (404, "AddressesNotFound")
 
 
+def test_an_address_alone_is_the_network_of_just_itself(alice: Caller, group: Any) -> None:
+    path = f"{GROUPS}/{group['id']}"
+    _, body = alice.put(f"{path}/add_addresses", {"addresses": ["198.51.100.7", "fd00:1::7"]})
+    assert {"198.51.100.7/32", "fd00:1::7/128"} <= set(body["address_group"]["addresses"])
+    absent = alice.put(f"{path}/remove_addresses", {"addresses": ["198.51.100.8"]})
+    assert error(absent) == (404, "AddressesNotFound")
+    _, body = alice.put(f"{path}/remove_addresses", {"addresses": ["198.51.100.7", "fd00:1::7/128"]})
+    assert body["address_group"]["addresses"] == group["addresses"]
+
+
 @pytest.mark.parametrize(
     "body", [{}, [], {"addresses": "10.0.0.0/8"}, {"addresses": ["x"]}, {"addresses": [7]}, {"addresses": None}]
 )

@@ -166,7 +166,7 @@ def test_the_openstack_command_works_on_qos_policies(alice_cli: Cli, admin_cli: 
     alice("network set --no-qos-policy fast")
     alice("network delete fast")
     assert {kind["Type"] for kind in alice.json("network qos rule type list")} == {"bandwidth_limit", "dscp_marking"}
-    assert alice.json("network qos rule type show bandwidth_limit")["rule_type_name"] == "bandwidth_limit"
+    assert admin.json("network qos rule type show bandwidth_limit")["rule_type_name"] == "bandwidth_limit"
     admin(f"network qos rule delete gold {mark['id']}")
     admin("network qos policy set --name silver --no-share gold")
     admin("network qos policy delete silver")

@@ -59,6 +59,30 @@ def test_a_floating_ip_stands_for_nobody_until_it_is_told(alice: Caller, admin: 
     assert refused(alice.get(f"/v2.0/floatingips/{floating['id']}")) == (404, "FloatingIPNotFound")
 
 
+def test_a_request_that_says_nothing_frees_it(alice: Caller, public: Outside) -> None:
+    network, _, _ = routed(alice, public, "10.12.0.0/24")
+    port = alice.make("port", network_id=network["id"])
+    floating = alice.make("floatingip", floating_network_id=public.id, port_id=port["id"])
+    assert alice.change("floatingip", floating["id"], description="d")["port_id"] == port["id"]
+    assert alice.change("floatingip", floating["id"])["port_id"] is None
+
+
+def test_an_external_network_that_goes_takes_those_that_stand_for_nobody(admin: Caller, alice: Caller) -> None:
+    public = outside(admin, "198.51.100.0/24")
+    network, _, router = routed(alice, public, "10.13.0.0/24")
+    port = alice.make("port", network_id=network["id"])
+    floating = alice.make("floatingip", floating_network_id=public.id, port_id=port["id"])
+    in_use = (409, "NetworkInUse")
+    assert refused(admin.delete(f"/v2.0/networks/{public.id}")) == in_use
+    alice.change("floatingip", floating["id"], port_id=None)
+    assert refused(admin.delete(f"/v2.0/networks/{public.id}")) == in_use  # of the router's gateway
+    assert alice.show("floatingip", floating["id"])["status"] == "DOWN"
+    alice.change("router", router["id"], external_gateway_info={})
+    admin.remove("network", public.id)
+    assert refused(alice.get(f"/v2.0/floatingips/{floating['id']}")) == (404, "FloatingIPNotFound")
+    assert refused(admin.get(f"/v2.0/subnets/{public.subnet['id']}")) == (404, "SubnetNotFound")
+
+
 def test_it_is_associated_moved_and_freed(alice: Caller, public: Outside) -> None:
     network, _, router = routed(alice, public, "10.10.0.0/24")
     one, two = (alice.make("port", network_id=network["id"]) for _ in range(2))

@@ -146,6 +146,13 @@ def test_the_mtu_must_suit_the_subnets(admin: Caller) -> None:
     small = admin.make("network", mtu=1000)
     body = {"network_id": small["id"], "ip_version": 6, "cidr": "fd00::/64"}
     assert error(admin.post("/v2.0/subnets", {"subnet": body})) == (409, "NetworkMTUSubnetConflict")
+    tiny = admin.make("network", mtu=67)
+    four = {"network_id": tiny["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}
+    assert error(admin.post("/v2.0/subnets", {"subnet": four})) == (409, "NetworkMTUSubnetConflict")
+    admin.change("network", tiny["id"], mtu=68)
+    admin.make("subnet", **four)
+    reply = admin.put(f"/v2.0/networks/{tiny['id']}", {"network": {"mtu": 67}})
+    assert error(reply) == (409, "NetworkMTUSubnetConflict")
     large = admin.make("network")
     admin.make("subnet", **body | {"network_id": large["id"]})
     reply = admin.put(f"/v2.0/networks/{large['id']}", {"network": {"mtu": 1200}})

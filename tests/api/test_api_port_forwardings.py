@@ -68,7 +68,12 @@ def test_a_floating_ip_forwards_ports_and_shows_by_which_router(alice: Caller, p
     shown = alice.show("floatingip", given.floating["id"])
     assert (shown["router_id"], shown["port_id"]) == (given.router["id"], None)
     assert {f["id"] for f in shown["port_forwardings"]} == {one["id"], two["id"]}
-    assert "description" not in shown["port_forwardings"][0]
+    place = {"protocol": "tcp", "internal_port_id": one["internal_port_id"]}
+    place["internal_ip_address"] = one["internal_ip_address"]
+    of_one, of_two = ({f["id"]: f for f in shown["port_forwardings"]}[made["id"]] for made in (one, two))
+    assert of_one == place | {"id": one["id"], "external_port": 2222, "internal_port": 22}
+    ranges = {"external_port_range": "53:54", "internal_port": 53}
+    assert of_two == place | {"id": two["id"], "protocol": "udp"} | ranges
     assert [f["id"] for f in alice.list("floatingip", f"router_id={given.router['id']}")] == [given.floating["id"]]
     assert [f["id"] for f in alice.get(f"{path(given)}?protocol=udp")[1]["port_forwardings"]] == [two["id"]]
     changed = alice.put(path(given, one), {"port_forwarding": {"external_port": 2200, "description": ""}})

@@ -117,6 +117,8 @@ def test_administrators_make_policies_and_others_see_what_is_shared(alice: Calle
     assert alice.get(f"{path}/{rule['id']}")[0] == 200
     assert refused(alice.delete(f"{path}/{rule['id']}")) == forbidden
     assert refused(alice.post(path, {"dscp_marking_rule": {"dscp_mark": 8}})) == forbidden
+    hidden_path = f"{POLICIES}/{secret['id']}/dscp_marking_rules"
+    assert refused(alice.post(hidden_path, {"dscp_marking_rule": {"dscp_mark": 8}})) == forbidden
     assert refused(alice.get(f"{POLICIES}/{secret['id']}/dscp_marking_rules")) == (404, "QosPolicyNotFound")
     network = alice.make("network")
     hidden = {"port": {"network_id": network["id"], "qos_policy_id": secret["id"]}}
@@ -165,14 +167,25 @@ def test_what_is_not_there_is_not_found(admin: Caller) -> None:
     assert refused(admin.get("/v2.0/policies"))[0] == 404
 
 
-def test_the_types_of_rules_are_listed(alice: Caller) -> None:
+def test_the_types_of_rules_are_listed_and_administrators_see_what_rules_may_say(alice: Caller, admin: Caller) -> None:
     kinds = [{"type": "bandwidth_limit"}, {"type": "dscp_marking"}]
     assert alice.get("/v2.0/qos/rule-types") == (200, {"rule_types": kinds})
     assert alice.get("/v2.0/qos/rule-types?type=dscp_marking") == (200, {"rule_types": kinds[1:]})
     assert alice.get("/v2.0/qos/rule-types?size=1")[0] == 400
-    (driver,) = alice.get("/v2.0/qos/rule-types/bandwidth_limit")[1]["rule_type"]["drivers"]
+    assert refused(alice.get("/v2.0/qos/rule-types/bandwidth_limit")) == (403, "NotAuthorized")
+    (driver,) = admin.get("/v2.0/qos/rule-types/bandwidth_limit")[1]["rule_type"]["drivers"]
     assert {p["parameter_name"] for p in driver["supported_parameters"]} == {"max_kbps", "max_burst_kbps", "direction"}
-    assert alice.get("/v2.0/qos/rule-types/minimum_bandwidth")[0] == 404
+    assert admin.get("/v2.0/qos/rule-types/minimum_bandwidth")[0] == 404
+
+
+def test_a_policys_tags_are_found_beside_the_qos_api_too(admin: Caller) -> None:
+    policy = make(admin)
+    path = f"/v2.0/policies/{policy['id']}/tags"
+    assert admin.put(path, {"tags": ["a", "b"]}) == (200, {"tags": ["a", "b"]})
+    assert admin.get(f"{path}/a")[0] == 204
+    assert admin.delete(f"{path}/a")[0] == 204
+    assert admin.get(f"{POLICIES}/{policy['id']}/tags") == (200, {"tags": ["b"]})
+    assert admin.get(f"/v2.0/policies/{policy['id']}")[0] == 404
 
 
 def test_a_floating_ip_has_a_policy_which_then_stays(admin: Caller, alice: Caller) -> None:

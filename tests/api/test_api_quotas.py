@@ -133,12 +133,26 @@ def test_what_services_make_counts_but_is_not_refused(alice: Caller) -> None:
     assert refused(alice.post("/v2.0/security-groups", {"security_group": {"name": "x"}})) == OVER
 
 
+def test_the_rules_of_a_new_group_need_room_but_those_of_a_default_group_do_not(
+    cloud: Cloud, admin: Caller, alice: Caller
+) -> None:
+    demo = cloud.project_id("demo")
+    path = f"/v2.0/quotas/{demo}"
+    assert admin.put(path, {"quota": {"security_group": -1, "security_group_rule": 0}})[0] == 200
+    assert len(alice.list("security_group_rule")) == 4
+    assert refused(alice.post("/v2.0/security-groups", {"security_group": {"name": "x"}})) == OVER
+    assert admin.put(path, {"quota": {"security_group_rule": 6}})[0] == 200
+    group = alice.make("security_group", name="x")
+    assert refused(alice.post("/v2.0/security-groups", {"security_group": {"name": "y"}})) == OVER
+    alice.remove("security_group", group["id"])
+
+
 def test_a_limit_below_the_usage_lets_nothing_more_be_made(cloud: Cloud, admin: Caller, alice: Caller) -> None:
     demo = cloud.project_id("demo")
     for _ in range(3):
         alice.make("network")
     body = {"network": 1, "check_limit": True}
-    assert refused(admin.put(f"/v2.0/quotas/{demo}", {"quota": body})) == (409, "InvalidQuotaValue")
+    assert refused(admin.put(f"/v2.0/quotas/{demo}", {"quota": body})) == (400, "InvalidQuotaValue")
     assert admin.put(f"/v2.0/quotas/{demo}", {"quota": body | {"force": True}})[0] == 200
     assert refused(alice.post("/v2.0/networks", {"network": {}})) == OVER
     assert admin.put(f"/v2.0/quotas/{demo}", {"quota": {"network": -1}})[0] == 200

@@ -130,8 +130,36 @@ def test_a_port_gets_the_default_group_unless_others_are_named(alice: Caller, ne
         default_of(alice)["id"]
     ]
     assert alice.make("port", network_id=network["id"], security_groups=[])["security_groups"] == []
-    named = alice.make("port", network_id=network["id"], security_groups=[group["id"], group["id"]])
+    named = alice.make("port", network_id=network["id"], security_groups=[group["id"]])
     assert named["security_groups"] == [group["id"]]
+
+
+def test_a_port_names_each_group_once(alice: Caller, network: Any, group: Any) -> None:
+    port = alice.make("port", network_id=network["id"])
+    twice = {"port": {"security_groups": [group["id"], group["id"]]}}
+    assert error(alice.put(f"/v2.0/ports/{port['id']}", twice)) == (400, "InvalidInput")
+    twice["port"]["network_id"] = network["id"]
+    assert error(alice.post("/v2.0/ports", twice)) == (400, "InvalidInput")
+    assert alice.show("port", port["id"]) == port
+
+
+def test_the_groups_of_a_port_are_all_stateful_or_all_stateless(alice: Caller, network: Any, group: Any) -> None:
+    stateless = [alice.make("security_group", stateful=False)["id"] for _ in range(2)]
+    mixed = {"network_id": network["id"], "security_groups": [group["id"], stateless[0]]}
+    assert error(alice.post("/v2.0/ports", {"port": mixed})) == (409, "SecurityGroupConflict")
+    port = alice.make("port", network_id=network["id"], security_groups=[group["id"]])
+    both = {"port": {"security_groups": [group["id"], stateless[0]]}}
+    assert error(alice.put(f"/v2.0/ports/{port['id']}", both)) == (409, "SecurityGroupConflict")
+    changed = alice.change("port", port["id"], security_groups=stateless)
+    assert changed["security_groups"] == sorted(stateless)
+
+
+def test_an_item_of_a_bulk_request_may_have_its_kinds_name_around_it(alice: Caller) -> None:
+    status, reply = alice.post("/v2.0/security-groups", {"security_groups": [{"security_group": {"name": "a"}}, {}]})
+    assert status == 201, reply
+    assert [made["name"] for made in reply["security_groups"]] == ["a", ""]
+    wrong = {"security_groups": [{"security_group": {"name": "a"}, "name": "b"}]}
+    assert alice.post("/v2.0/security-groups", wrong)[0] == 400
 
 
 def test_a_port_without_port_security_has_no_groups(alice: Caller, network: Any, group: Any) -> None:

@@ -34,6 +34,14 @@ def made(caller: Caller, group: Any, **attributes: Any) -> Any:
     return body["security_group_rule"]
 
 
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name.startswith("ipv6-")])
+def test_what_is_only_in_ipv6_is_refused_for_ipv4_by_name_and_by_number(alice: Caller, group: Any, name: str) -> None:
+    for protocol in (name, PROTOCOLS[name]):
+        wrong = (400, "SecurityGroupEthertypeConflictWithProtocol")
+        assert error(ask(alice, group, ethertype="IPv4", protocol=protocol)) == wrong
+    assert made(alice, group, ethertype="IPv6", protocol=PROTOCOLS[name])["protocol"] == str(PROTOCOLS[name])
+
+
 def test_a_rule_is_shown_listed_and_deleted_and_belongs_to_its_group(alice: Caller, group: Any) -> None:
     rule = made(alice, group, protocol="tcp", port_range_min=22, port_range_max=22, description="ssh")
     assert alice.show("security_group_rule", rule["id"]) == rule

@@ -236,6 +236,25 @@ def test_a_subnet_with_an_address_that_was_asked_for_is_in_use(alice: Caller, ne
     assert error(alice.get(f"/v2.0/subnets/{subnet['id']}")) == (404, "SubnetNotFound")
 
 
+def test_a_networks_owner_says_for_which_ports_a_subnet_is(alice: Caller, network: Any) -> None:
+    subnet = alice.make("subnet", network_id=network["id"], ip_version=4, cidr="10.1.0.0/24", service_types=["test:x"])
+    assert subnet["service_types"] == ["test:x"]
+    assert alice.change("subnet", subnet["id"], service_types=[])["service_types"] == []
+
+
+def test_who_sees_an_external_network_sees_its_subnets(admin: Caller, alice: Caller) -> None:
+    for external, seen in ((True, True), (False, False)):
+        network = admin.make("network", **{"router:external": external})
+        subnet = admin.make("subnet", network_id=network["id"], ip_version=4, cidr="203.0.113.0/24")
+        assert (alice.get(f"/v2.0/subnets/{subnet['id']}")[0] == 200) is seen
+        assert bool(alice.list("subnet", f"network_id={network['id']}")) is seen
+
+
+def test_a_networks_owner_sees_the_subnets_that_others_made_in_it(admin: Caller, alice: Caller, network: Any) -> None:
+    subnet = admin.make("subnet", network_id=network["id"], ip_version=4, cidr="10.2.0.0/24")
+    assert alice.show("subnet", subnet["id"])["id"] == subnet["id"]
+
+
 def test_subnets_for_one_kind_of_port_serve_no_other(admin: Caller) -> None:
     network = admin.make("network")
     special = admin.make(

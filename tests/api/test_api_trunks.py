@@ -71,6 +71,7 @@ def test_a_port_is_in_one_trunk_and_stays(alice: Caller) -> None:
     disabled = (409, "TrunkDisabled")
     assert refused(act(alice, trunk, "remove_subports", {"port_id": one["id"]})) == disabled
     assert refused(act(alice, trunk, "add_subports", sub(two, 9))) == disabled
+    assert refused(alice.delete(f"/v2.0/trunks/{trunk['id']}")) == disabled
 
 
 def test_subports_need_no_more_room_than_their_parent_has(alice: Caller) -> None:

@@ -44,13 +44,23 @@ def delete(draft: Draft, env: Env, judge: Judge, group: AddressGroup) -> None:
 
 
 def parse(body: Any) -> tuple[str, ...]:
-    """The addresses of an `add_addresses` or `remove_addresses` body. Raises HttpError and InvalidInput."""
+    """The networks of an `add_addresses` or `remove_addresses` body; an address alone is the network of just itself.
+
+    Raises HttpError and InvalidInput.
+    """
     if not isinstance(body, dict) or "addresses" not in body:
         raise bad_request("Invalid request body: it needs addresses, a list")
-    reason = validators.validate_subnet_list(body["addresses"])
+    asked = body["addresses"]
+    networks = [_as_network(address) for address in asked] if isinstance(asked, list) else asked
+    reason = validators.validate_subnet_list(networks)
     if reason:
         raise invalid_input(str(reason).rstrip("."))
-    return _canonical(body["addresses"])
+    return _canonical(networks)
+
+
+def _as_network(address: Any) -> Any:
+    alone = isinstance(address, str) and validators.validate_ip_address(address) is None
+    return str(netaddr.IPNetwork(address)) if alone else address
 
 
 def _canonical(addresses: Iterable[str]) -> tuple[str, ...]:

@@ -71,10 +71,15 @@ def items_for_create(resource: Resource, body: Any) -> tuple[list[Any], bool]:
         items = body[resource.collection]
         if not isinstance(items, list) or not items:
             raise bad_request("Resources required")
-        return items, True
+        return [_unwrapped(resource, item) for item in items], True
     if resource.name not in body:
         raise bad_request(f"Unable to find '{resource.name}' in request body")
     return [body[resource.name]], False
+
+
+def _unwrapped(resource: Resource, item: Any) -> Any:
+    """An item of a bulk request, which may have its kind's name around it: `{"ports": [{"port": {…}}]}`."""
+    return item[resource.name] if isinstance(item, dict) and set(item) == {resource.name} else item
 
 
 def item_for_update(resource: Resource, body: Any) -> Attributes:

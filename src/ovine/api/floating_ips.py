@@ -66,6 +66,8 @@ def update(draft: Draft, env: Env, judge: Judge, floating: FloatingIP, parsed: d
     floating = draft.update(
         floating, qos_policy=qos_policies.chosen(draft, judge, parsed, floating.qos_policy), **columns
     )
+    if not parsed:
+        parsed = {"port_id": None}  # of old, a floating IP had nothing else to change: nothing said is nobody named
     if "port_id" not in parsed and "fixed_ip_address" not in parsed:
         return
     port, fixed = parsed.get("port_id", floating.port), parsed.get("fixed_ip_address")

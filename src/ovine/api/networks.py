@@ -22,7 +22,7 @@ from ovine.api.errors import invalid_input
 from ovine.api.metadata import AUTO_OWNERS, insert_metadata_port
 from ovine.api.policy import Judge, Target, not_found, target_of
 from ovine.api.resources import NETWORK, UNSET
-from ovine.model.cloud import Network
+from ovine.model.cloud import FloatingIP, Network, Port, PortForwarding
 
 MIN_MTU = {4: 68, 6: 1280}
 """The least MTU by IP version, in bytes (RFC 791, RFC 8200)."""
@@ -82,8 +82,6 @@ def _mtu(config: Config, kind: str, physical: str, asked: int) -> int:
     most = config.max_mtu(kind, physical)
     if asked > most:
         raise invalid_input(f"Requested MTU is too big, maximum is {most}")
-    if 0 < asked < MIN_MTU[4]:
-        raise invalid_input(f"Requested MTU is too small, minimum is {MIN_MTU[4]}")
     return asked or most
 
 
@@ -119,13 +117,23 @@ def _check_not_used_outside(draft: Draft, network: Network) -> None:
         raise ExternalNetworkInUse(net_id=network.uuid)
 
 
+def _unused_floating_ip(draft: Draft, port: Port) -> FloatingIP | None:
+    """The floating IP whose port this is, if it stands for nobody and forwards nothing."""
+    floating = next(draft.find(FloatingIP, "floating_port", port.uuid), None)
+    if floating is None or floating.port is not None or any(draft.find(PortForwarding, "floating_ip", floating.uuid)):
+        return None
+    return floating
+
+
 def delete(draft: Draft, env: Env, judge: Judge, network: Network) -> None:
-    """Deletes a network with its subnets and its service ports; any other port keeps it."""
+    """Deletes a network with its subnets, its service ports and its floating IPs in no use; any other port keeps it."""
     judge.require("delete_network", target_of(draft, network))
-    ports = list(draft.ports_of(network.uuid))
-    if any(port.device_owner not in AUTO_OWNERS for port in ports):
-        raise n_exc.NetworkInUse(net_id=network.uuid)
-    for port in ports:
+    for port in list(draft.ports_of(network.uuid)):
+        floating = _unused_floating_ip(draft, port)
+        if floating is not None:
+            draft.delete(floating)
+        elif port.device_owner not in AUTO_OWNERS:
+            raise n_exc.NetworkInUse(net_id=network.uuid)
         for address in draft.addresses_of(port):
             draft.delete(address)
         draft.delete(port)

@@ -79,10 +79,9 @@ RULES: dict[str, str] = {
     "update_network:provider:segmentation_id": _ADMIN,
     "delete_network": _MEMBER,
     "create_subnet": _NET_OWNER,
-    "create_subnet:service_types": _ADMIN,
-    "get_subnet": f"{_READER} or rule:shared or role:service",
+    "get_subnet": f"{_READER} or (role:reader and project_id:%(network_project_id)s) or rule:shared or rule:external "
+    "or role:service",
     "update_subnet": _MEMBER_OR_NET_OWNER,
-    "update_subnet:service_types": _ADMIN,
     "delete_subnet": _MEMBER_OR_NET_OWNER,
     "get_network_ip_availability": _ADMIN,
     "create_subnetpool": _MEMBER,

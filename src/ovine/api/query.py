@@ -211,19 +211,23 @@ def _orderable(value: Any) -> tuple[bool, Any]:
 
 
 def links(collection: str, url: str, text: str, query: Query, items: list[View]) -> dict[str, Any]:
-    """The `COLLECTION_links` of a limited list. `url` is without its query string `text`."""
+    """The `COLLECTION_links` of a limited list. `url` is without its query string `text`.
+
+    Only the page that is known to be the last of its direction has no link onward; beyond an empty page is the other
+    end of the list.
+    """
     if not query.limited:
         return {}
     kept = [
         (key, value) for key, value in parse_qsl(text, keep_blank_values=True) if key not in ("marker", "page_reverse")
     ]
     full = len(items) >= query.limit
+    first, last = ([("marker", item["id"])] for item in (items[0], items[-1])) if items else ([], [])
     found = []
     if full or query.reverse:
-        marker = [("marker", items[-1]["id"])] if items else []
-        found.append({"rel": "next", "href": f"{url}?{urlencode(kept + marker)}"})
-    if items and (full if query.reverse else query.marker is not None):
-        back = [("marker", items[0]["id"]), ("page_reverse", "True")]
+        found.append({"rel": "next", "href": f"{url}?{urlencode(kept + last)}"})
+    if full or not query.reverse:
+        back = [*first, ("page_reverse", "True")]
         found.append({"rel": "previous", "href": f"{url}?{urlencode(kept + back)}"})
     return {f"{collection}_links": found} if found else {}
 

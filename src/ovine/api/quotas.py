@@ -18,7 +18,7 @@ from neutron_lib import exceptions as n_exc
 
 from ovine.api.config import Config
 from ovine.api.draft import Draft
-from ovine.api.errors import bad_request
+from ovine.api.errors import HttpError, bad_request
 from ovine.model.base import Row
 from ovine.model.cloud import (
     FloatingIP,
@@ -162,10 +162,10 @@ def _limit(name: str, value: Any) -> int:
 
 
 def put(draft: Draft, replica: Replica, project: str, limits: dict[str, int], *, compare: bool) -> None:
-    """Sets a project's limits. Raises InvalidQuotaValue if it uses more already, and that is to be compared."""
+    """Sets a project's limits. Raises HttpError if it uses more already, and that is to be compared."""
     exceeded = [name for name, limit in limits.items() if 0 <= limit < used(replica, project, name)]
     if compare and exceeded:
-        raise n_exc.InvalidQuotaValue(unders=exceeded)
+        raise HttpError(400, "InvalidQuotaValue", str(n_exc.InvalidQuotaValue(unders=exceeded)))
     for name, limit in limits.items():
         row = replica.index(Quota, "project_id", "resource").one(project, name)
         if row is None:

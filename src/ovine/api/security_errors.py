@@ -24,6 +24,10 @@ class SecurityGroupCannotUpdateDefault(n_exc.InUse):  # type: ignore[misc]
     message = "Updating default security group not allowed."
 
 
+class SecurityGroupConflict(n_exc.Conflict):  # type: ignore[misc]
+    message = "Error %(reason)s while attempting the operation."
+
+
 class SecurityGroupRuleNotFound(n_exc.NotFound):  # type: ignore[misc]
     message = "Security group rule %(id)s does not exist"
 

@@ -27,6 +27,7 @@ from ovine.model.protocols import PROTOCOLS, protocol_number
 
 _WITH_PORTS = ("tcp", "udp", "sctp")
 _ICMP_NUMBERS = (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"])
+_ONLY_IPV6 = frozenset(number for name, number in PROTOCOLS.items() if name.startswith("ipv6-"))
 _REMOTES = ("remote_ip_prefix", "remote_group_id", "remote_address_group_id")
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -118,7 +119,7 @@ def _check_ethertype(columns: dict[str, Any]) -> None:
         raise errors.SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=prefix)
     if ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
         columns["protocol"] = constants.PROTO_NAME_IPV6_ICMP
-    elif ethertype == "IPv4" and protocol is not None and (protocol.startswith("ipv6-") or protocol == "icmpv6"):
+    elif ethertype == "IPv4" and protocol is not None and protocol_number(protocol) in _ONLY_IPV6:
         raise errors.SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
 
 

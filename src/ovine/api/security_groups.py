@@ -18,12 +18,14 @@ from neutron_lib.exceptions import port_security as psec_exc
 
 from ovine.api.draft import Draft
 from ovine.api.env import Env
+from ovine.api.errors import invalid_input
 from ovine.api.policy import Judge, Target, target_of
 from ovine.api.resources import SECURITY_GROUP, UNSET, is_set
 from ovine.api.security_definitions import DEFAULT, ETHERTYPES
 from ovine.api.security_errors import (
     SecurityGroupCannotRemoveDefault,
     SecurityGroupCannotUpdateDefault,
+    SecurityGroupConflict,
     SecurityGroupInUse,
     SecurityGroupNotFound,
 )
@@ -39,7 +41,7 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
     project = parsed["project_id"]
     judge.require_create(SECURITY_GROUP, given, parsed, Target(project, project, False, False))
     ensure_default(draft, project)
-    return _insert(
+    group = _insert(
         draft,
         SecurityGroup(
             project_id=project,
@@ -49,6 +51,8 @@ def create(draft: Draft, env: Env, judge: Judge, given: dict[str, Any], parsed: 
             tags=() if parsed["tags"] is UNSET else tuple(sorted(parsed["tags"])),
         ),
     )
+    draft.asked.update(rule.uuid for rule in draft.find(SecurityGroupRule, "security_group", group.uuid))
+    return group
 
 
 def ensure_default(draft: Draft, project: str) -> SecurityGroup | None:
@@ -158,7 +162,12 @@ def _chosen(draft: Draft, judge: Judge, project: str, asked: Any, *, secure: boo
         group = visible(draft, judge, uuid)
         if project not in ("", group.project_id) and not judge.caller.is_admin:
             raise SecurityGroupNotFound(id=uuid)
-        found.append(group.uuid)
+        found.append(group)
     if found and not secure:
         raise psec_exc.PortSecurityAndIPRequiredForSecurityGroups()
-    return tuple(sorted(set(found)))
+    chosen = {group.uuid for group in found}
+    if len(chosen) < len(found):
+        raise invalid_input(f"Duplicate items in the list of security groups: {', '.join(asked)}")
+    if len({group.stateful for group in found}) > 1:
+        raise SecurityGroupConflict(reason="stateful and stateless security groups together on one port")
+    return tuple(sorted(chosen))

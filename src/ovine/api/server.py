@@ -93,7 +93,9 @@ class NetworkApi:
             case ["qos", "rule-types"]:
                 return _allow(request, "GET", json_reply(200, self._service.rule_types(_query(request))))
             case ["qos", "rule-types", name]:
-                return _allow(request, "GET", json_reply(200, self._service.rule_type(name)))
+                return _allow(request, "GET", json_reply(200, self._service.rule_type(caller, name)))
+            case ["policies", uuid, "tags", *rest] if len(rest) <= 1:  # where Neutron has them, beside its QoS API
+                return await self._resource(request, caller, QOS_POLICY, [uuid, "tags", *rest])
             case ["qos", path, *rest] if f"qos/{path}" in BY_PATH:
                 return await self._resource(request, caller, BY_PATH[f"qos/{path}"], rest)
             case [path, *rest] if path in BY_PATH:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, cast
 
+from neutron_lib.exceptions import NotAuthorized
+
 from ovine.api import (
     address_groups,
     agents,
@@ -251,8 +253,10 @@ class Service:
         """The reply to `GET /qos/rule-types?text`."""
         return {"rule_types": qos_rules.types(text)}
 
-    def rule_type(self, name: str) -> dict[str, Any]:
-        """The reply to `GET /qos/rule-types/NAME`."""
+    def rule_type(self, caller: Caller, name: str) -> dict[str, Any]:
+        """The reply to `GET /qos/rule-types/NAME`: only administrators may know what drivers can do."""
+        if not caller.is_admin:
+            raise NotAuthorized
         return {"rule_type": qos_rules.type_details(name)}
 
     def availability_zones(self, text: str) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from ovine.api import bodies, port_forwardings, qos_rules, query
 from ovine.api.context import Caller
 from ovine.api.draft import Draft
 from ovine.api.env import Env
-from ovine.api.policy import Judge, Policy, not_found, target_of
-from ovine.api.resources import Resource
+from ovine.api.policy import Judge, Policy, Target, not_found, target_of
+from ovine.api.resources import QOS_POLICY, Resource
 from ovine.api.store import Store
 from ovine.api.views import View, view
 from ovine.model.base import Row, Uuid
@@ -77,6 +77,8 @@ class SubResources:
         items, bulk = bodies.items_for_create(resource, body)
         parsed = [bodies.for_create(resource, item, caller) for item in items]
         judge, make = self._policy.judge(caller), _MODULES[resource.collection].create
+        if resource.parent is QOS_POLICY:  # who may make no rules is told so, of whosever policy
+            judge.require(f"create_{resource.rule}", Target(caller.project_id, caller.project_id, False, False))
 
         def plan(draft: Draft) -> list[Uuid]:
             owner = _parent(draft, judge, resource, parent)

@@ -67,6 +67,7 @@ def update(draft: Draft, env: Env, judge: Judge, trunk: Trunk, parsed: dict[str,
 def delete(draft: Draft, env: Env, judge: Judge, trunk: Trunk) -> None:
     """Deletes a trunk; its ports are as others again."""
     judge.require("delete_trunk", target_of(draft, trunk))
+    _check_enabled(trunk)
     for row in list(draft.find(SubPort, "trunk", trunk.uuid)):
         _release(draft, row)
     draft.delete(trunk)
@@ -95,16 +96,19 @@ def parse(body: Any) -> SubPorts:
     return found
 
 
-def _add_subports(draft: Draft, judge: Judge, trunk: Trunk, subports: SubPorts) -> None:
+def _check_enabled(trunk: Trunk) -> None:
     if not trunk.admin_state_up:
         raise TrunkDisabled(trunk_id=trunk.uuid)
+
+
+def _add_subports(draft: Draft, judge: Judge, trunk: Trunk, subports: SubPorts) -> None:
+    _check_enabled(trunk)
     draft.touch(trunk)
     _add(draft, judge, trunk, subports)
 
 
 def _remove_subports(draft: Draft, judge: Judge, trunk: Trunk, subports: SubPorts) -> None:
-    if not trunk.admin_state_up:
-        raise TrunkDisabled(trunk_id=trunk.uuid)
+    _check_enabled(trunk)
     draft.touch(trunk)
     for subport in subports:
         port_id = _named(subport)

@@ -303,11 +303,20 @@ def floating_ip_view(replica: Replica, row: FloatingIP) -> View:
         "qos_policy_id": row.qos_policy,
         "qos_network_policy_id": network.qos_policy if network is not None else None,
         "port_forwardings": [
-            {name: value for name, value in port_forwarding_view(replica, found).items() if name not in _NOT_IN_LISTS}
+            _forwarding_of_floating_ip(replica, found)
             for found in replica.index(PortForwarding, "floating_ip").find(row.uuid)
         ],
         "port_details": _port_details(port) if port is not None else None,
     }
+
+
+def _forwarding_of_floating_ip(replica: Replica, row: PortForwarding) -> View:
+    """A port forwarding as its floating IP shows it: with a port, or with a range if it has more than one."""
+    whole = port_forwarding_view(replica, row)
+    left_out = [*_NOT_IN_LISTS]
+    for one, several in (("external_port", "external_port_range"), ("internal_port", "internal_port_range")):
+        left_out.append(one if whole[one] is None else several)
+    return {name: value for name, value in whole.items() if name not in left_out}
 
 
 def _port_details(port: Port) -> View:

@@ -41,16 +41,38 @@ def test_pages_put_together_are_the_whole_list_in_order(count: int, limit: int, 
     assert ordered == whole
 
 
-def test_the_last_page_links_back_and_the_first_does_not() -> None:
-    text = "limit=2"
+def links(text: str, count: int) -> dict[str, str]:
+    """Where the links of a page of so many networks lead, by their names."""
     asked = query.parse(NETWORK, text)
-    first = query.page(views(3), asked, missing)
-    assert [link["rel"] for link in query.links("networks", "u", text, asked, first)["networks_links"]] == ["next"]
-    text = "limit=2&marker=0001"
-    asked = query.parse(NETWORK, text)
-    last = query.page(views(3), asked, missing)
-    (link,) = query.links("networks", "u", text, asked, last)["networks_links"]
-    assert (link["rel"], link["href"]) == ("previous", "u?limit=2&marker=0002&page_reverse=True")
+    items = query.page(views(count), asked, missing)
+    return {link["rel"]: link["href"] for link in query.links("networks", "u", text, asked, items)["networks_links"]}
+
+
+def test_a_page_that_is_not_full_links_only_back() -> None:
+    assert set(links("limit=2", 3)) == {"next", "previous"}
+    assert links("limit=2&marker=0001", 3) == {"previous": "u?limit=2&marker=0002&page_reverse=True"}
+    assert links("limit=2&marker=0002&page_reverse=True", 3).keys() == {"next", "previous"}
+    assert links("limit=2&marker=0001&page_reverse=True", 3) == {"next": "u?limit=2&marker=0000"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+def test_links_lead_through_the_whole_list_and_back(count: int) -> None:
+    def walk(text: str, rel: str) -> list[str]:
+        found = []
+        while True:
+            page = query.page(views(count), query.parse(NETWORK, text), missing)
+            found += [view["id"] for view in (page if rel == "next" else reversed(page))]
+            onward = links(text, count).get(rel)
+            if onward is None:
+                ends.append(links(text, count))
+                return found
+            text = onward.removeprefix("u?")
+
+    ends: list[dict[str, str]] = []
+    there = walk("limit=2", "next")
+    back = walk(ends[0]["previous"].removeprefix("u?"), "previous")
+    assert there == [view["id"] for view in views(count)]
+    assert back == there[: count - count % 2][::-1]
 
 
 def test_a_configured_page_size_is_the_most_that_is_given() -> None:
