@@ -116,7 +116,8 @@ def decoder(column: Column) -> Decode:
     """From the JSON of a whole value to the row's value."""
     atom = _ATOMS[column.key.kind]
     if column.value is not None:
-        return _map_decoder(atom, _ATOMS[column.value.kind])
+        kinds = column.key.kind, column.value.kind
+        return _string_map if kinds == ("string", "string") else _map_decoder(atom, _ATOMS[column.value.kind])
     if column.is_scalar:
         return _scalar_decoder(atom)
     if column.is_optional:
@@ -126,12 +127,11 @@ def decoder(column: Column) -> Decode:
 
 def _scalar_decoder(atom: Decode) -> Decode:
     def decode(value: Any) -> Any:
-        if value.__class__ is list:
+        if value.__class__ is list and value and value[0] == "set":
             members = _members(value)
-            if members is not None:
-                if len(members) != 1:
-                    _refuse(value, "exactly one value")
-                return atom(members[0])
+            if members is None or len(members) != 1:
+                _refuse(value, "exactly one value")
+            return atom(members[0])
         return atom(value)
 
     return decode
@@ -139,12 +139,11 @@ def _scalar_decoder(atom: Decode) -> Decode:
 
 def _optional_decoder(atom: Decode) -> Decode:
     def decode(value: Any) -> Any:
-        if value.__class__ is list:
+        if value.__class__ is list and value and value[0] == "set":
             members = _members(value)
-            if members is not None:
-                if len(members) > 1:
-                    _refuse(value, "at most one value")
-                return atom(members[0]) if members else None
+            if members is None or len(members) > 1:
+                _refuse(value, "at most one value")
+            return atom(members[0]) if members else None
         return atom(value)
 
     return decode
@@ -164,9 +163,31 @@ def _set_decoder(atom: Decode) -> Decode:
     return decode
 
 
+def _is_map(pairs: Any) -> bool:
+    return pairs.__class__ is list and len(pairs) == 2 and pairs[0] == "map" and pairs[1].__class__ is list
+
+
+def _string_map(pairs: Any) -> Map[str, str]:
+    """What nearly all maps are: it is made in one step, and looked at afterwards."""
+    if not _is_map(pairs):
+        _refuse(pairs, "a map")
+    if not pairs[1]:
+        return EMPTY
+    try:
+        made: Map[str, str] = Map(pairs[1])
+    except TypeError:
+        _refuse(pairs, "a map of such keys and values")
+    except ValueError:
+        _refuse(pairs, "pairs of key and value")
+    for key, value in made.items():
+        if key.__class__ is not str or value.__class__ is not str:
+            _refuse(pairs, "a map of such keys and values")
+    return made
+
+
 def _map_decoder(key: Decode, value: Decode) -> Decode:
     def decode(pairs: Any) -> Any:
-        if pairs.__class__ is not list or len(pairs) != 2 or pairs[0] != "map" or pairs[1].__class__ is not list:
+        if not _is_map(pairs):
             _refuse(pairs, "a map")
         if not pairs[1]:
             return EMPTY
@@ -178,6 +199,14 @@ def _map_decoder(key: Decode, value: Decode) -> Decode:
             _refuse(pairs, "pairs of key and value")
 
     return decode
+
+
+_PLAIN = {"string": str, "boolean": bool, "real": float}
+
+
+def _plain(column: Column) -> type[Any] | None:
+    """The class of which a JSON value is the row's value already, without being looked at."""
+    return _PLAIN.get(column.key.kind) if column.is_scalar or column.is_optional else None
 
 
 # --- differences ----------------------------------------------------------------------------------------------------
@@ -271,7 +300,7 @@ class TableCodec:
 def table_codec(table: Table, columns: Mapping[str, int]) -> TableCodec:
     """Compiles `table` for the given columns; each comes with the maximum size it has in the server's schema."""
     chosen = [(name, table.columns[name]) for name in columns]
-    decoders = {name: (column.attribute, decoder(column)) for name, column in chosen}
+    decoders = {name: (column.attribute, _plain(column), decoder(column)) for name, column in chosen}
     patchers = {name: (column.attribute, patcher(column, columns[name])) for name, column in chosen}
     make = table.row
     # An insert leaves out the columns that hold the type's default, which a row class may override with its own.
@@ -288,8 +317,8 @@ def table_codec(table: Table, columns: Mapping[str, int]) -> TableCodec:
         name = ""
         try:
             for name, value in row.items():
-                attribute, decode_value = decoders[name]
-                values[attribute] = decode_value(value)
+                attribute, plain, decode_value = decoders[name]
+                values[attribute] = value if value.__class__ is plain else decode_value(value)
         except (_Bad, KeyError, AttributeError) as error:
             raise _explain(table, uuid, name, row, error) from None
         return make(**values)
