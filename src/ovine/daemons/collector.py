@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-YOUNG, MIDDLE, NEVER = 10_000, 20, 1_000_000
+YOUNG, MIDDLE, NEVER = 10_000, 5, 1_000_000
 """Thresholds of gc.set_threshold: the oldest generation is walked by `settle` only."""
 INTERVAL = 10.0
 """Seconds between two calls of `settle`."""

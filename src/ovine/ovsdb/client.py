@@ -25,6 +25,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -34,7 +35,18 @@ from ovine.ovsdb.errors import NotConnected, RemoteError, TransactionError
 from ovine.ovsdb.plan import Monitor, monitors_of
 from ovine.ovsdb.remotes import Backoff, Remote, Tls, parse_remotes
 from ovine.ovsdb.replica import Batch, Replica
-from ovine.ovsdb.session import ConditionsApplied, Event, LockChanged, Lost, Replied, Session, Standing, Synced, Updated
+from ovine.ovsdb.session import (
+    ConditionsApplied,
+    Event,
+    LockChanged,
+    Lost,
+    Paused,
+    Replied,
+    Session,
+    Standing,
+    Synced,
+    Updated,
+)
 from ovine.ovsdb.transaction import Outcome, Transaction, outcome, refuses_uuids
 
 _log = logging.getLogger("ovine.ovsdb")
@@ -43,6 +55,8 @@ CONNECT_TIMEOUT = 10.0
 STABLE = 1.0
 """A connection that was in use for so many seconds makes the next attempt immediate."""
 _GRACE = 1.0
+_MUCH = 1 << 16
+"""After a read of so many bytes others in the event loop have their turn before the next one."""
 
 
 class Client:
@@ -350,6 +364,8 @@ class _Link(asyncio.Protocol):
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._received: deque[Iterator[Event]] = deque()
+        """What was received and is not worked off; while there is some, nothing more is read."""
 
     # --- asyncio's side ---
 
@@ -360,7 +376,11 @@ class _Link(asyncio.Protocol):
         self.set_timer()
 
     def data_received(self, data: bytes) -> None:
-        self.dispatch(self.session.receive(data, self._loop.time()))
+        self._received.append(self.session.receive(data, self._loop.time()))
+        if len(self._received) == 1:
+            self._work()
+            if not self._received and len(data) >= _MUCH:
+                self._give_way()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.close(f"the connection broke: {exc}" if exc else "the server closed the connection")
@@ -384,20 +404,48 @@ class _Link(asyncio.Protocol):
 
     def dispatch(self, events: Iterator[Event]) -> None:
         for event in events:
-            match event:
-                case Replied(id, result, error):
-                    future = self._replies.get(id)
-                    if future is not None and not future.done():
-                        future.set_result((result, error))
-                case Lost(reason):
-                    self._end(reason)
-                case _:
-                    if isinstance(event, Synced):
-                        self.synced_at = self._loop.time()
-                    self._deliver(event)
+            self._handle(event)
         self.flush()
 
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Replied(id, result, error):
+                future = self._replies.get(id)
+                if future is not None and not future.done():
+                    future.set_result((result, error))
+            case Lost(reason):
+                self._end(reason)
+            case _:
+                if isinstance(event, Synced):
+                    self.synced_at = self._loop.time()
+                self._deliver(event)
+
+    def _work(self) -> None:
+        """Works off what was received, up to a pause."""
+        while self._received:
+            for event in self._received[0]:
+                if isinstance(event, Paused):
+                    self.flush()
+                    self._give_way()
+                    return
+                self._handle(event)
+            if self._received:  # the session may have ended
+                self._received.popleft()
+        self.flush()
+
+    def _give_way(self) -> None:
+        """Goes on after the others in the event loop had their turn."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._work()
+        if not self._received and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def _end(self, reason: str) -> None:
+        self._received.clear()
         if self._timer is not None:
             self._timer.cancel()
         for future in self._replies.values():

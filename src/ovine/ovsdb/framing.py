@@ -8,7 +8,8 @@ tens of megabytes in hundreds of reads; each byte of it is looked at once, by C 
 3. pairs `{}` are removed until none is left, so that closing braces, then opening ones remain: `}}{{{`.
 
 If fewer braces close than are open, the message goes on. Only a read in which a message begins or ends is searched
-with a regular expression, brace by brace.
+with a regular expression, brace by brace. What has come of a long message is parsed while the rest comes, where it can
+be cut (`ovine.ovsdb.pieces`).
 
 Tests: tests/unit/ovsdb/test_framing.py.
 """
@@ -24,9 +25,12 @@ from typing import Any
 import orjson
 
 from ovine.ovsdb.errors import ProtocolError
+from ovine.ovsdb.pieces import END_OF_ROW, ROWS, Pieces
 
 MAX_MESSAGE = 1 << 30
 """The longest message that is accepted, in bytes."""
+PIECE = 1 << 16
+"""So many bytes of an unfinished message are parsed ahead."""
 
 _BIG = 1 << 20
 _NOT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'{}"')))
@@ -38,18 +42,34 @@ _STRING_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 class Framer:
     """Cuts a byte stream into parsed JSON objects. `feed` raises ProtocolError; the framer is then of no more use."""
 
-    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
-        self._max = max_message
+    def __init__(self, max_message: int = MAX_MESSAGE, piece: int = PIECE) -> None:
+        self._max, self._piece = max_message, piece
         self._parts: list[bytes] = []
-        self._size = 0
+        """What has come of a message and is not parsed."""
+        self._size = self._unparsed = 0
         self._depth = 0
         self._in_string = False
         self._escape = b""
+        self._pieces: Pieces | None = None
+        """What is parsed of a long message."""
+        self._uncut = False
+        """Whether the message is none that can be cut."""
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """Yields the messages that `data` completes, in order."""
         # A lone backslash at the end of the last read belongs to the first byte of this one.
         data, self._escape = self._escape + data, b""
+        end = data.rfind(END_OF_ROW) if self._unparsed + len(data) >= self._piece else -1
+        if end < 0:
+            yield from self._take(data)
+            return
+        end = data.index(b",", end)
+        yield from self._take(data[:end])
+        if self._depth == ROWS and not self._in_string and not self._uncut:
+            self._parse_ahead()
+        yield from self._take(data[end:])
+
+    def _take(self, data: bytes) -> Iterator[dict[str, Any]]:
         closing, opening, in_string, escape = _outline(data, self._in_string)
         if closing < self._depth:
             self._keep(data, self._depth - closing + opening, in_string, escape)
@@ -61,11 +81,13 @@ class Framer:
                 return
             self._parts.append(data[start:end])
             text = b"".join(self._parts)
-            self._parts, self._size, self._depth, self._in_string = [], 0, 0, False
+            pieces, self._pieces = self._pieces, None
+            self._parts, self._size, self._unparsed, self._depth, self._in_string = [], 0, 0, 0, False
+            self._uncut = False
             rest = end
-            message = parse(text)
+            message = parse(text, pieces)
             # A big text must not live on while its message is worked on.
-            del text
+            del text, pieces
             yield message
         _only_space(data[rest:])
 
@@ -74,9 +96,24 @@ class Framer:
             data, self._escape = data[:-1], data[-1:]
         self._parts.append(data)
         self._size += len(data)
+        self._unparsed += len(data)
         self._depth, self._in_string = depth, in_string
         if self._size > self._max:
             raise ProtocolError(f"a message is longer than {self._max} bytes")
+
+    def _parse_ahead(self) -> None:
+        """Parses what has come, up to the end of a row."""
+        text = b"".join(self._parts)
+        with collector_paused(True):
+            if self._pieces is None:
+                self._pieces = Pieces.begin(text)
+                self._uncut = self._pieces is None
+            else:
+                self._uncut = not self._pieces.add(text)
+        if self._uncut:
+            self._parts = [text]
+        else:
+            self._parts, self._unparsed = [], 0
 
 
 def _cut(data: bytes, depth: int, in_string: bool) -> Iterator[tuple[int, int | None, int]]:
@@ -143,11 +180,11 @@ def _balance(braces: bytes) -> tuple[int, int]:
     return closing, opening
 
 
-def parse(text: bytes) -> dict[str, Any]:
-    """One JSON object."""
+def parse(text: bytes, pieces: Pieces | None = None) -> dict[str, Any]:
+    """One JSON object, or the rest of one."""
     with collector_paused(len(text) > _BIG):
         try:
-            message = orjson.loads(text)
+            message = orjson.loads(text) if pieces is None else pieces.end(text)
         except ValueError as error:
             raise ProtocolError(f"malformed JSON: {error}: {_show(text)}") from None
     if not isinstance(message, dict):

@@ -11,7 +11,8 @@ Tests: tests/unit/ovsdb/test_replica.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -37,7 +38,12 @@ class Change(NamedTuple):
 
 Batch = Sequence[Change]
 
+SLICE = 1000
+"""So many rows are decoded in one step: some milliseconds of work."""
+
 _by_uuid = attrgetter("uuid")
+_by_table = attrgetter("table")
+_Decode = Callable[[TableCodec, Uuid, "Row | None", Any], "Row | None"]
 
 
 class Index(Generic[R]):
@@ -158,25 +164,42 @@ class Replica:
         With `whole` the updates are everything there is: rows that they do not name are removed. Raises
         ProtocolError, and has then changed nothing.
         """
-        with collector_paused(_is_big(updates)):
-            changes = list(self._decode(plan, updates, _row_update if old_format else _row_update2))
-            if whole:
-                changes += self._left_over(updates)
-            for change in changes:
-                self._commit(change)
-            return tuple(changes)
+        steps = self.applying(plan, updates, old_format=old_format, whole=whole)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast("tuple[Change, ...]", done.value)
 
-    def _decode(self, plan: Plan, updates: Any, decode: Any) -> Iterator[Change]:
-        for name, rows in _items(updates, "table updates"):
-            codec = plan.codecs.get(name)
-            if codec is None:
-                raise ProtocolError(f"an update for table {name!r}, which is not monitored")
-            table, store = codec.table.row, self._stores[name].rows
-            for uuid, update in _items(rows, f"updates of table {name}"):
-                old = store.get(uuid)
-                new = decode(codec, uuid, old, update)
-                if new != old:
-                    yield Change(table, uuid, old, new)
+    def applying(
+        self, plan: Plan, updates: Any, *, old_format: bool = False, whole: bool = False
+    ) -> Generator[None, None, tuple[Change, ...]]:
+        """As `apply`, a step at a time. All changes are made by the last step, which returns them.
+
+        Nothing else may be applied meanwhile; without the last step nothing has changed.
+        """
+        decode: _Decode = _row_update if old_format else _row_update2
+        changes: list[Change] = []
+        rows = 0
+        for codec, updated in _slices(plan, updates):
+            if rows >= SLICE:
+                yield
+                rows = 0
+            with collector_paused(True):
+                changes += self._decode(codec, updated, decode)
+            rows += len(updated)
+        if whole:
+            changes += self._left_over(updates)
+        self._commit(changes)
+        return tuple(changes)
+
+    def _decode(self, codec: TableCodec, updated: Iterable[tuple[Uuid, Any]], decode: _Decode) -> Iterator[Change]:
+        table, rows = codec.table.row, self._stores[codec.table.name].rows
+        for uuid, update in updated:
+            old = rows.get(uuid)
+            new = decode(codec, uuid, old, update)
+            if new != old:
+                yield Change(table, uuid, old, new)
 
     def _left_over(self, updates: Mapping[str, Mapping[str, Any]]) -> Iterable[Change]:
         for name, store in self._stores.items():
@@ -185,18 +208,28 @@ class Replica:
                 if uuid not in named:
                     yield Change(table, uuid, row, None)
 
-    def _commit(self, change: Change) -> None:
-        store = self._stores[change.table.spec.name]
-        if change.new is None:
-            del store.rows[change.uuid]
-        else:
-            store.rows[change.uuid] = change.new
-        for index in store.indexes.values():
-            index._apply(change)
+    def _commit(self, changes: Sequence[Change]) -> None:
+        for table, group in groupby(changes, _by_table):
+            store, changed = self._stores[table.spec.name], list(group)
+            for change in changed:
+                if change.new is None:
+                    del store.rows[change.uuid]
+                else:
+                    store.rows[change.uuid] = change.new
+            for index in store.indexes.values():
+                for change in changed:
+                    index._apply(change)
 
 
-def _is_big(updates: Any) -> bool:
-    return isinstance(updates, dict) and sum(len(rows) for rows in updates.values() if isinstance(rows, dict)) > 1000
+def _slices(plan: Plan, updates: Any) -> Iterator[tuple[TableCodec, list[tuple[Uuid, Any]]]]:
+    """The updates of each table, some rows at a time."""
+    for name, rows in _items(updates, "table updates"):
+        codec = plan.codecs.get(name)
+        if codec is None:
+            raise ProtocolError(f"an update for table {name!r}, which is not monitored")
+        items = iter(_items(rows, f"updates of table {name}"))
+        while updated := list(islice(items, SLICE)):
+            yield codec, updated
 
 
 def _items(value: Any, what: str) -> Iterable[tuple[Any, Any]]:

@@ -8,6 +8,9 @@ The session ends with one Lost event, whatever the cause; `Standing` holds what 
 transaction seen, the conditions, the wished lock. A session that follows with the same Standing resumes where this
 one stopped, if the server still knows that transaction, and otherwise brings the differences in one batch.
 
+A large update is worked off in steps, with a Paused event after each: the shell may then do something else before it
+asks for the next event. The replica changes in the last step.
+
 Invariants: events are yielded one by one, and when one is yielded the replica is in the state just after it; a reply
 to a transaction comes after the update that it caused (the server sends them in that order); after Lost nothing is
 yielded and nothing more is read.
@@ -19,16 +22,16 @@ Tests: tests/unit/ovsdb/test_session.py, tests/interop/test_ovsdb_server.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from ovine.model.base import NO_UUID, Database
 from ovine.ovsdb.conditions import encode_column, encode_where
 from ovine.ovsdb.errors import ProtocolError
 from ovine.ovsdb.framing import Framer, encode
 from ovine.ovsdb.plan import Monitor, Plan, plan, request, usable_where
-from ovine.ovsdb.replica import Batch, Replica
+from ovine.ovsdb.replica import Batch, Change, Replica
 from ovine.ovsdb.transaction import fit, with_named_uuids
 
 MONITOR_ID = "ovine"
@@ -101,13 +104,18 @@ class ConditionsApplied:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """Nothing has happened yet, and there is more to do before the next event."""
+
+
+@dataclass(frozen=True)
 class Lost:
     """The connection is of no more use; `reason` is one line."""
 
     reason: str
 
 
-Event = Synced | Updated | Replied | LockChanged | ConditionsApplied | Lost
+Event = Synced | Updated | Replied | LockChanged | ConditionsApplied | Paused | Lost
 _Handler = Callable[[Any, Any], Iterator[Event]]
 
 
@@ -128,6 +136,8 @@ class Session:
         self._probe_interval = probe_interval
         self._heard = self._probed = 0.0
         self._probing = False
+        self._busy = False
+        """Whether an update is being worked off, so that nobody listens to the peer."""
         self._framer = Framer()
         self._output: list[bytes] = []
         self._handlers: dict[int, _Handler] = {}
@@ -149,8 +159,11 @@ class Session:
         self._call("get_schema", [database], self._schema_known)
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
-        """What `data` brings. Consume it to the end before the next call."""
+        """What `data` brings. Consume it to the end before that of the next call."""
         self._heard, self._probing = now, False
+        return self._received(data)
+
+    def _received(self, data: bytes) -> Iterator[Event]:
         if self.lost:
             return
         try:
@@ -167,7 +180,11 @@ class Session:
         due = self.next_tick()
         if due is None or now < due:
             return
-        if self._probing:
+        if self._busy:
+            # That we do not hear the peer says nothing of it; but it is to hear from us.
+            self._heard = now
+            self._call("echo", [], _ignored)
+        elif self._probing:
             yield from self.end(f"no answer to an inactivity probe within {self._probe_interval:g} s")
         else:
             self._probing, self._probed = True, now
@@ -273,15 +290,16 @@ class Session:
             case "echo", _:
                 self._send({"id": message.get("id"), "result": params, "error": None})
             case "update3", [str(id), last_txn, updates] if id == MONITOR_ID and self.plan is not None:
-                batch = self.standing.replica.apply(self.plan, updates)
-                self.standing.last_txn = _transaction_id(last_txn)
+                last_txn = _transaction_id(last_txn)
+                batch = yield from self._apply(updates)
+                self.standing.last_txn = last_txn
                 yield from _updated(batch)
             case "update2", [str(id), updates] if id == SERVER_ID:
                 self._server_changed(updates)
             case "update2", [str(id), updates] if id == MONITOR_ID and self.plan is not None:
-                yield from _updated(self.standing.replica.apply(self.plan, updates))
+                yield from _updated((yield from self._apply(updates)))
             case "update", [str(id), updates] if id == MONITOR_ID and self.plan is not None:
-                yield from _updated(self.standing.replica.apply(self.plan, updates, old_format=True))
+                yield from _updated((yield from self._apply(updates, old_format=True)))
             case "locked" | "stolen", [name]:
                 if name == self.standing.lock and self._locking is None:
                     yield from self._hold(method == "locked")
@@ -293,6 +311,23 @@ class Session:
                 if message.get("id") is None:
                     raise ProtocolError(f"unexpected notification {repr(message)[:80]}")
                 self._send({"id": message["id"], "result": None, "error": "unknown method"})
+
+    def _apply(
+        self, updates: Any, *, old_format: bool = False, whole: bool = False
+    ) -> Generator[Event, None, tuple[Change, ...]]:
+        """Has the replica changed; pauses in between."""
+        assert self.plan is not None
+        steps = self.standing.replica.applying(self.plan, updates, old_format=old_format, whole=whole)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast("tuple[Change, ...]", done.value)
+            self._busy = True
+            yield Paused()
+            self._busy = False
+            if self.lost:
+                raise _GiveUp("the session has ended meanwhile")
 
     def _reply(self, message: dict[str, Any]) -> Iterator[Event]:
         if "result" not in message and "error" not in message:
@@ -382,7 +417,7 @@ class Session:
                     last_txn = _transaction_id(last_txn)
                 case _:
                     raise ProtocolError(f"malformed reply to monitor_cond_since: {repr(result)[:80]}")
-        batch = standing.replica.apply(self.plan, result, old_format=self.method == "monitor", whole=not resumed)
+        batch = yield from self._apply(result, old_format=self.method == "monitor", whole=not resumed)
         standing.last_txn, standing.applied, standing.columns = last_txn, self._told, self._columns()
         self.synced = True
         yield Synced(batch, resumed)

@@ -30,6 +30,54 @@ def test_any_split_of_any_messages_gives_them_back(texts, sizes, gap):
     assert out == texts
 
 
+row_updates = st.dictionaries(st.sampled_from(["insert", "new", "modify"]), messages, min_size=1, max_size=2)
+table_updates = st.dictionaries(nasty_text, st.dictionaries(nasty_text, row_updates, max_size=4), max_size=3)
+update_messages = st.one_of(
+    st.builds(lambda updates, more: {"id": None, "params": ["x", updates, *more]}, table_updates, st.lists(documents)),
+    st.builds(lambda updates, more: {"result": updates, "x": more}, table_updates, documents),
+    st.builds(lambda *pair: {"params": list(pair), "x": pair[0], "y": list(pair)}, table_updates, table_updates),
+    messages,
+)
+
+
+@given(
+    st.lists(update_messages, max_size=4),
+    st.lists(st.integers(1, 300), min_size=1),
+    st.integers(1, 200),
+)
+def test_a_message_that_is_parsed_in_pieces_is_what_it_is_as_a_whole(texts, sizes, piece):
+    data = b"".join(orjson.dumps(text) for text in texts)
+    framer, out, position, turn = Framer(piece=piece), [], 0, 0
+    while position < len(data):
+        size = sizes[turn % len(sizes)]
+        out += framer.feed(data[position : position + size])
+        position, turn = position + size, turn + 1
+    # As text: the order of members is to be the same, too.
+    assert [orjson.dumps(each) for each in out] == [orjson.dumps(text) for text in texts]
+
+
+@pytest.mark.parametrize("where", ["params", "result"])
+def test_a_long_update_is_parsed_while_it_comes(where):
+    rows = {f"row {number}": {"insert": {"text": 'a}},"b' * 10}} for number in range(300)}
+    updates = {"One": dict(list(rows.items())[:200]), "Two": rows}
+    message = {"id": None, where: ["x", updates] if where == "params" else updates}
+    data, framer = orjson.dumps(message), Framer(piece=1000)
+    ahead = []
+    for position in range(0, len(data) - 1000, 1000):
+        assert list(framer.feed(data[position : position + 1000])) == []
+        ahead.append(framer._unparsed)
+    assert max(ahead) < 3000 < len(data) / 10
+    assert list(framer.feed(data[position + 1000 :])) == [message]
+
+
+@pytest.mark.parametrize("bad", [b'"a":{"b":{]}},"c":{"d":{}},"e', b'"a":{"b":{}},"c":{"d":{}},,"e', b'"\xff'])
+def test_a_malformed_piece_is_refused(bad):
+    framer = Framer(piece=10)
+    with pytest.raises(ProtocolError, match="malformed JSON"):
+        for text in (b'{"result":{"T":{"a":{"b":{}},"x":{"y":{}},', bad, b'":{"f":{}}}}}'):
+            list(framer.feed(text))
+
+
 def test_a_message_is_given_as_soon_as_its_last_byte_is_there():
     framer = Framer()
     assert list(framer.feed(b'{"a":"}')) == []

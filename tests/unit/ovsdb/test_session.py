@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ovine.model.base import Uuid
+from ovine.ovsdb import replica
+from ovine.ovsdb.framing import Framer
 from ovine.ovsdb.plan import Monitor, monitors_of
 from ovine.ovsdb.session import (
     ConditionsApplied,
     Event,
     LockChanged,
     Lost,
+    Paused,
     Replied,
     Session,
     Standing,
@@ -34,7 +38,14 @@ V = Uuid("11234567-89ab-cdef-0123-456789abcdef")
 class Joint:
     """A session and its server's connection; `pump` carries bytes both ways until neither has more to say."""
 
-    def __init__(self, server: MemoryServer, standing: Standing | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        server: MemoryServer,
+        standing: Standing | None = None,
+        seed: int = 0,
+        paused: Callable[[Joint], None] = lambda joint: None,
+    ) -> None:
+        """`paused` is what else is done when the session pauses."""
         self.server = server
         self.standing = standing or Standing.of(DATABASE, monitors_of(DATABASE, None))
         self.session = Session(self.standing, probe_interval=5.0)
@@ -42,6 +53,8 @@ class Joint:
         self.events: list[Event] = []
         self.now = 0.0
         self._random = random.Random(seed)
+        self._paused = paused
+        self.session._framer = Framer(piece=self._random.randint(1, 1000))
         self.session.start(self.now)
         self.pump()
 
@@ -56,7 +69,11 @@ class Joint:
     def feed(self, data: bytes) -> None:
         while data:
             size = self._random.randint(1, max(1, len(data)))
-            self.events += self.session.receive(data[:size], self.now)
+            for event in self.session.receive(data[:size], self.now):
+                if isinstance(event, Paused):
+                    self._paused(self)
+                else:
+                    self.events.append(event)
             data = data[size:]
 
     def drop(self) -> None:
@@ -126,6 +143,90 @@ def test_replica_and_subscribers_follow_the_server_through_changes_and_lost_conn
     assert one.session.synced and two.session.synced
     assert contents(one.standing) == contents(two.standing) == server.rows
     assert replay(told) == replay(two.batches()) == server.rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    level=st.sampled_from(LEVELS),
+    history=st.integers(0, 3),
+    commits=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9, unique=True), min_size=1, max_size=6),
+    breaks=st.lists(st.booleans(), max_size=20),
+)
+def test_only_whole_transactions_are_seen_when_work_is_paused_or_breaks_off(level, history, commits, breaks):
+    server, told, standing, pauses = MemoryServer(DATABASE, level=level, history=history), [], None, iter(breaks)
+
+    def paused(joint: Joint) -> None:
+        nonlocal standing
+        standing = joint.standing
+        assert contents(joint.standing) == replay([*told, *joint.batches()])
+        if next(pauses, False):
+            joint.drop()
+
+    def connected(previous: Standing | None) -> Joint:
+        while True:
+            joint = Joint(server, previous, paused=paused)
+            if not joint.session.lost:
+                return joint
+            told.extend(joint.batches())
+            previous = joint.standing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replica, "SLICE", 2)
+        joint = connected(None)
+        for number, commit in enumerate(commits):
+            ids = [Uuid(f"{each:08d}-0000-0000-0000-000000000000") for each in commit]
+            server.commit({(Child, each): Child(uuid=each, name=str(number), weight=number) for each in ids})
+            joint.pump()
+            if joint.session.lost:
+                told += joint.batches()
+                joint = connected(joint.standing)
+            assert contents(joint.standing) == server.rows == replay([*told, *joint.batches()])
+
+
+def test_a_session_that_ended_in_a_pause_does_nothing_more_and_the_next_one_goes_on_from_before(monkeypatch):
+    monkeypatch.setattr(replica, "SLICE", 1)
+    server = MemoryServer(DATABASE)
+    joint = Joint(server)
+    last = joint.standing.last_txn
+    server.commit({(Child, each): Child(uuid=each, name=each[0]) for each in (U, V)})
+    work = joint.session.receive(joint.connection.take(), 0.0)
+    assert next(work) == Paused()
+    assert list(joint.session.end("over")) == [Lost("over")]
+    assert list(work) == []
+    assert not joint.standing.replica.rows(Child) and joint.standing.last_txn == last
+    server.connections.remove(joint.connection)
+    after = Joint(server, joint.standing)
+    assert set(after.standing.replica.rows(Child)) == {U, V}
+
+
+def test_replies_come_after_the_update_before_them_however_long_that_takes(monkeypatch):
+    monkeypatch.setattr(replica, "SLICE", 1)
+    server = MemoryServer(DATABASE)
+    joint = Joint(server)
+    server.commit({(Child, each): Child(uuid=each, name=each[0]) for each in (U, V)})
+    joint.session.transact(Transaction().operations)
+    joint.connection.receive(joint.session.take_output())
+    server.commit({(Child, U): None})
+    events = list(joint.session.receive(joint.connection.take(), 0.0))
+    assert [type(event) for event in events] == [Paused, Updated, Replied, Updated]
+    assert set(joint.standing.replica.rows(Child)) == {V}
+
+
+def test_a_peer_is_not_given_up_while_its_update_is_worked_off_and_hears_from_us(monkeypatch):
+    monkeypatch.setattr(replica, "SLICE", 1)
+    server = MemoryServer(DATABASE)
+    joint = Joint(server)
+    server.commit({(Child, each): Child(uuid=each, name=each[0]) for each in (U, V)})
+    work = joint.session.receive(joint.connection.take(), 0.0)
+    assert next(work) == Paused()
+    for now in (5.0, 10.0, 15.0):
+        assert joint.session.next_tick() == now
+        assert list(joint.session.tick(now)) == []
+        assert b'"echo"' in joint.session.take_output()
+    assert [type(event) for event in work] == [Updated]
+    assert joint.session.next_tick() == 20.0
+    assert list(joint.session.tick(20.0)) == []
+    assert [type(event) for event in joint.session.tick(25.0)] == [Lost]
 
 
 @pytest.mark.parametrize("level", LEVELS)
