@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ovine.ovsdb import Batch, Client, NotConnected, Transaction
+from ovine.ovsdb import Batch, Client, NotConnected, Transaction, replica
 from support.everything import DATABASE, Child, Parent
 from support.ovsdb import Server, free_port, leader_of, start_cluster, start_server, until
 from support.relay import relay
@@ -120,6 +120,24 @@ async def test_a_connection_cut_at_any_byte_leaves_a_usable_replica(server):
                 txn = Transaction()
                 txn.delete_where(Parent, [("name", "==", f"after-{limit}")])
                 await writer.transact(txn)
+
+
+async def test_a_connection_cut_in_the_midst_of_a_large_update_leaves_what_was_before_it(server, monkeypatch):
+    monkeypatch.setattr(replica, "SLICE", 5)
+    async with relay(server.socket) as link, client(link.remote) as one, client(server.remote) as other:
+        believer = Believer(one)
+        await add(one, "a")
+        await link.shut()
+        await until(lambda: not one.connected, "the loss is noticed")
+        await add(other, *(f"many-{number}" for number in range(1000)))
+        await link.open()
+        # The gap is being worked off while this loop goes on, and comes to nothing.
+        await until(lambda: one._link is not None and bool(one._link._received), "the gap has come")
+        assert names(one) == {"a"} and not one.connected
+        link.cut()
+        await until(lambda: one.connected, "a connection after the cut")
+        assert len(names(one)) == 1001
+        believer.check()
 
 
 async def test_a_transaction_whose_answer_is_lost_ends_in_not_connected(server):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ from ovine.ovsdb import (
     Tls,
     Transaction,
     TransactionError,
+    replica,
 )
 from support.everything import DATABASE, Child, Parent, Thing, rows
 from support.ovsdb import Server, connected, free_port, start_server, until
@@ -75,6 +77,34 @@ async def test_inserted_rows_are_in_the_replica_when_transact_returns(server):
             (Child, child, True),
             (Parent, parent, True),
         }
+
+
+@pytest.mark.parametrize("remote", ["unix", "tcp", "uvloop"])
+def test_others_have_their_turns_while_a_large_update_is_read_and_see_it_as_a_whole(tmp_path, monkeypatch, remote):
+    monkeypatch.setattr(replica, "SLICE", 10)
+    many, port = 5000, free_port()
+
+    async def read(remote: str) -> None:
+        async with client(remote) as one, client(remote, monitors=[]) as writer, asyncio.timeout(DEADLINE):
+            seen: list[int] = []
+            one.subscribe(lambda batch: seen.append(-len(batch)))
+            txn = Transaction()
+            for number in range(many):
+                txn.insert(Parent(name=f"parent {number}"))
+            thing = txn.insert(Thing(integer=5))
+            writing = asyncio.create_task(writer.transact(txn))
+            while -many - 1 not in seen:
+                if one._link is not None and one._link._received:
+                    seen.append(len(one.replica.rows(Parent)))
+                await asyncio.sleep(0)
+            assert len(seen) > 20 and set(seen[:-1]) == {0}
+            assert len(one.replica.rows(Parent)) == many and one.replica.get(Thing, thing) is not None
+            await writing
+
+    with start_server(DATABASE, tmp_path, remotes=[f"ptcp:{port}:127.0.0.1"]) as server:
+        factory = uvloop.new_event_loop if remote == "uvloop" else None
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(read(f"tcp:127.0.0.1:{port}" if remote == "tcp" else server.remote))
 
 
 async def test_every_operation_does_what_it_says(server):

@@ -162,7 +162,7 @@ class Replica:
         """Applies `<table-updates2>` (or, in the old format, `<table-updates>`) and returns what changed.
 
         With `whole` the updates are everything there is: rows that they do not name are removed. Raises
-        ProtocolError, and has then changed nothing.
+        ProtocolError, and has then changed nothing. `updates` is used up.
         """
         steps = self.applying(plan, updates, old_format=old_format, whole=whole)
         while True:
@@ -176,7 +176,7 @@ class Replica:
     ) -> Generator[None, None, tuple[Change, ...]]:
         """As `apply`, a step at a time. All changes are made by the last step, which returns them.
 
-        Nothing else may be applied meanwhile; without the last step nothing has changed.
+        Nothing else may be applied meanwhile; without the last step nothing has changed. `updates` is used up.
         """
         decode: _Decode = _row_update if old_format else _row_update2
         changes: list[Change] = []
@@ -230,6 +230,9 @@ def _slices(plan: Plan, updates: Any) -> Iterator[tuple[TableCodec, list[tuple[U
         items = iter(_items(rows, f"updates of table {name}"))
         while updated := list(islice(items, SLICE)):
             yield codec, updated
+            # What has been decoded is let go by slices, too; all at once would be another long step.
+            for uuid, _ in updated:
+                rows[uuid] = None
 
 
 def _items(value: Any, what: str) -> Iterable[tuple[Any, Any]]:
