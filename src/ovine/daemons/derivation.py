@@ -31,6 +31,8 @@ TURN = 500
 """Rule runs between two looks at other events: some milliseconds."""
 RETRY = 1.0
 """Seconds before a refused transaction is tried again."""
+AUDIT_PATIENCE = 5.0
+"""Seconds in which a writer comes to an end if nothing else changes."""
 
 
 class Planner(Protocol):
@@ -70,6 +72,9 @@ class Writer:
         self.projection = projection
         self.error: str | None = None
         """Why the last transaction was refused; None when it was not."""
+        self.at_rest = asyncio.Event()
+        """Set while there is nothing to write."""
+        self.at_rest.set()
         self._log = log
         self._settle = settle
         self._allowed = allowed
@@ -88,7 +93,11 @@ class Writer:
             await self._wake.wait()
             self._wake.clear()
             if self.client.connected and self._allowed():
-                await self._catch_up()
+                self.at_rest.clear()
+                try:
+                    await self._catch_up()
+                finally:
+                    self.at_rest.set()
 
     async def _catch_up(self) -> None:
         try:
@@ -124,6 +133,14 @@ class Writer:
         if str(error) != self.error:
             self._log.error("%s refused a transaction: %s", self.client.name, error)
         self.error = str(error)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 class Derivation:
@@ -204,6 +221,14 @@ class Derivation:
             self.log.error("recompute differs: %s", line)
         return differences
 
+    async def audit(self) -> list[str]:
+        """What differs from a recompute, and which databases are written without end; nothing if all is well."""
+        return self.engine.audit() + [
+            f"{writer.client.name}: what is written does not come to an end"
+            for writer in self.writers
+            if not await _within(AUDIT_PATIENCE, writer.at_rest)
+        ]
+
     def replace(self, engine: Engine) -> None:
         """Derives by this engine from now on, which must have the same input."""
         self.engine = engine
@@ -229,7 +254,11 @@ class Derivation:
             return ""
 
         commands.register("inc-engine/recompute", "", 0, 0, recompute)
-        commands.register("ovine/audit", "", 0, 0, lambda _: "".join(f"{line}\n" for line in self.engine.audit()))
+
+        async def audit(words: list[str]) -> str:
+            return "".join(f"{line}\n" for line in await self.audit())
+
+        commands.register("ovine/audit", "", 0, 0, audit)
         statistics.register(commands, self.statistics, self.clear_statistics)
 
     async def run(self) -> None:
