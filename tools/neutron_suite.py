@@ -69,6 +69,7 @@ project_network_cidr = 10.100.0.0/16
 project_network_v6_cidr = fd00:100::/48
 [network-feature-enabled]
 api_extensions = {extensions}
+ipv6_subnet_attributes = True
 [neutron_plugin_options]
 available_type_drivers = flat,geneve,vlan,vxlan
 provider_vlans = physnet1
@@ -111,6 +112,7 @@ class IdentityFile:
 
     def _write(self, directory: Directory) -> None:
         new = self._path.with_name("identity.new")
+        new.touch(mode=0o600)
         new.write_text(identity_toml(directory))
         new.replace(self._path)
 
