@@ -138,8 +138,9 @@ def test_the_rules_of_a_new_group_need_room_but_those_of_a_default_group_do_not(
 ) -> None:
     demo = cloud.project_id("demo")
     path = f"/v2.0/quotas/{demo}"
-    assert admin.put(path, {"quota": {"security_group": -1, "security_group_rule": 0}})[0] == 200
-    assert len(alice.list("security_group_rule")) == 4
+    assert admin.put(path, {"quota": {"security_group": -1, "security_group_rule": 0, "force": True}})[0] == 200
+    (default,) = alice.list("security_group")
+    assert len(default["security_group_rules"]) == 4
     assert refused(alice.post("/v2.0/security-groups", {"security_group": {"name": "x"}})) == OVER
     assert admin.put(path, {"quota": {"security_group_rule": 6}})[0] == 200
     group = alice.make("security_group", name="x")
@@ -152,7 +153,9 @@ def test_a_limit_below_the_usage_lets_nothing_more_be_made(cloud: Cloud, admin: 
     for _ in range(3):
         alice.make("network")
     body = {"network": 1, "check_limit": True}
-    assert refused(admin.put(f"/v2.0/quotas/{demo}", {"quota": body})) == (400, "InvalidQuotaValue")
+    for asked in (body, {"network": 1}, {"network": 1, "force": False}):
+        assert refused(admin.put(f"/v2.0/quotas/{demo}", {"quota": asked})) == (400, "InvalidQuotaValue")
+    assert quota(alice, demo)["network"] == 5
     assert admin.put(f"/v2.0/quotas/{demo}", {"quota": body | {"force": True}})[0] == 200
     assert refused(alice.post("/v2.0/networks", {"network": {}})) == OVER
     assert admin.put(f"/v2.0/quotas/{demo}", {"quota": {"network": -1}})[0] == 200

@@ -147,7 +147,7 @@ def parse(body: Any) -> tuple[dict[str, int], bool]:
     if unknown:
         raise bad_request(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
     limits = {name: _limit(name, given[name]) for name in COUNTED if name in given}
-    return limits, given.get("check_limit") is True and given.get("force") is not True
+    return limits, given.get("force") is not True
 
 
 def _limit(name: str, value: Any) -> int:
