@@ -83,6 +83,8 @@ class Engine:
         self._by_table: dict[TableStore | IndexStore, list[RuleStore]] = {}
         self._numbers: dict[TableStore, Numbers] = {}
         self._failures: dict[Node, Failure] = {}
+        self._contested: dict[TableStore, None] = {}
+        """Derived relations of which two rules have emitted the same key; there are few."""
         self._writes = 0
         """Grows with every change of a row; tells a run whether something changed under it."""
         self._orphans: dict[Node, None] = {}
@@ -140,6 +142,8 @@ class Engine:
         store = self.table(relation)
         if store.before is None:
             raise ValueError(f"{relation.name} is not watched")
+        if not store.before:
+            return []
         before, store.before = store.before, {}
         changes = (Delta(key, before[key], store.rows.get(key)) for key in stable_order(before))
         return [change for change in changes if change.old != change.new]
@@ -157,10 +161,10 @@ class Engine:
     def failures(self) -> list[Failure]:
         """Everything that does not work at present, in a stable order."""
         found = list(self._failures.values())
-        for relation, store in self._tables.items():
+        for store in self._contested:
             for key in store.conflicts:
                 rivals = ", ".join(sorted(f"{n.owner.name} at {n.key!r}" for n in store.rivals[key]))
-                found.append(Failure(relation_name(relation), repr(key), f"rules disagree: {rivals}"))
+                found.append(Failure(relation_name(store.relation), repr(key), f"rules disagree: {rivals}"))
         for numbers in self._numbers.values():
             found += [Failure(numbers.sticky.name, repr(key), error) for key, error in numbers.refused.items()]
         return sorted(found, key=lambda f: (f.rule, f.key))
@@ -393,7 +397,10 @@ class Engine:
         """Whether anything is left to do, once sticky numbers have been given out as far as they are asked for."""
         for store, numbers in self._numbers.items():
             self._grant(store, numbers)
-        return any(store.pending for store in self._rules)
+        for rule_store in self._rules:  # a plain loop: this is asked at every step
+            if rule_store.pending:
+                return True
+        return False
 
     def _settle_rule(self, store: RuleStore, limit: int | None) -> None:
         store.busy = True
@@ -505,6 +512,7 @@ class Engine:
         rivals = table.rivals.get(key)
         if rivals is None:
             rivals = table.rivals[key] = {holder: table.rows[key]}
+            self._contested[table] = None
         rivals[node] = value
         self._elect(table, key, rivals)
 
@@ -604,6 +612,6 @@ class Engine:
 
     def _grant(self, store: TableStore, numbers: Numbers) -> None:
         """Answers the requests of a sticky relation once all the rules that ask have run."""
-        if not any(writer.pending or writer.busy for writer in numbers.requests.writers):
+        if numbers.requests.before and not any(writer.pending or writer.busy for writer in numbers.requests.writers):
             for key, number in numbers.settle():
                 self._write(store, key, number)

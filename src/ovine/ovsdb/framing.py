@@ -57,6 +57,15 @@ class Framer:
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """Yields the messages that `data` completes, in order."""
+        if not self._depth and data[:1] == b"{" and data[-1:] == b"}" and b"}{" not in data:
+            # Nearly always one whole message. If not, there is more to find out.
+            try:
+                message = parse(data)
+            except ProtocolError:
+                pass
+            else:
+                yield message
+                return
         # A lone backslash at the end of the last read belongs to the first byte of this one.
         data, self._escape = self._escape + data, b""
         end = data.rfind(END_OF_ROW) if self._unparsed + len(data) >= self._piece else -1

@@ -122,6 +122,8 @@ class Replica:
         self.missing_columns: frozenset[Missing] = frozenset()
         """Monitored tables (table, None) and columns (table, column) that the server's schema lacks."""
         self._stores = {table.name: _Store() for table in database.tables.values()}
+        self._asked: dict[tuple[type[Row], tuple[str, ...]], Index[Any]] = {}
+        """The indexes by the names that they were asked for with."""
 
     def rows(self, table: type[R]) -> Mapping[Uuid, R]:
         """A live, read-only view of a table."""
@@ -132,6 +134,9 @@ class Replica:
 
     def index(self, table: type[R], *columns: str) -> Index[R]:
         """The index of a table over these columns (database or attribute names), made at the first call."""
+        return self._asked.get((table, columns)) or self._index(table, columns)
+
+    def _index(self, table: type[R], columns: tuple[str, ...]) -> Index[R]:
         if not columns:
             raise ValueError("an index needs at least one column")
         attributes = tuple(name if name == "uuid" else column_of(table, name).attribute for name in columns)
@@ -139,6 +144,7 @@ class Replica:
         index = store.indexes.get(attributes)
         if index is None:
             index = store.indexes[attributes] = Index(attributes, cast(Mapping[Uuid, R], store.rows))
+        self._asked[table, columns] = index
         return index
 
     def holders(self, table: type[R], column: str) -> Index[R]:
