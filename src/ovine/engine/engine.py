@@ -320,7 +320,10 @@ class Engine:
             self._member(store, key, present=value is not None)
 
     def _reindex(self, index: IndexStore, key: Hashable, old: Any, new: Any) -> None:
-        gone, come = difference(index.entries_of(old), index.entries_of(new))
+        before, after = index.entries_of(old), index.entries_of(new)
+        if before.__class__ is tuple and before == after:
+            return  # most changes of a row are in other columns
+        gone, come = difference(before, after)
         for entry in gone:
             keys = index.entries[entry]
             del keys[key]
