@@ -133,7 +133,7 @@ async def test_a_connection_cut_in_the_midst_of_a_large_update_leaves_what_was_b
         await link.open()
         # The gap is being worked off while this loop goes on, a turn of which is all that a pause lasts.
         async with asyncio.timeout(30):
-            while one._link is None or not one._link._received:
+            while one._link is None or not one._link._received:  # noqa: ASYNC110 (no event tells)
                 await asyncio.sleep(0)
         assert names(one) == {"a"} and not one.connected
         link.cut()

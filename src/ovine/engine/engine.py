@@ -400,10 +400,7 @@ class Engine:
         """Whether anything is left to do, once sticky numbers have been given out as far as they are asked for."""
         for store, numbers in self._numbers.items():
             self._grant(store, numbers)
-        for rule_store in self._rules:  # a plain loop: this is asked at every step
-            if rule_store.pending:
-                return True
-        return False
+        return any(store.pending for store in self._rules)
 
     def _settle_rule(self, store: RuleStore, limit: int | None) -> None:
         store.busy = True
