@@ -320,10 +320,7 @@ class Engine:
             self._member(store, key, present=value is not None)
 
     def _reindex(self, index: IndexStore, key: Hashable, old: Any, new: Any) -> None:
-        before, after = index.entries_of(old), index.entries_of(new)
-        if before.__class__ is tuple and before == after:
-            return  # most changes of a row are in other columns
-        gone, come = difference(before, after)
+        gone, come = difference(index.entries_of(old), index.entries_of(new))
         for entry in gone:
             keys = index.entries[entry]
             del keys[key]
