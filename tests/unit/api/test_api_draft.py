@@ -24,7 +24,7 @@ IP = Uuid("40000000-0000-4000-8000-000000000000")
 def replica(*rows: Row) -> Replica:
     made = Replica(cloud.DATABASE)
     for row in rows:
-        made._commit(Change(type(row), row.uuid, None, row))
+        made._commit([Change(type(row), row.uuid, None, row)])
     return made
 
 
