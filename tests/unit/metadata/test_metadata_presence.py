@@ -13,7 +13,7 @@ GLOBAL, OURS, OTHER = (Uuid(f"{n}0000000-0000-4000-8000-000000000000") for n in 
 def southbound(*rows: Row) -> Replica:
     replica = Replica(sb.DATABASE)
     for row in (sb.SBGlobal(uuid=GLOBAL, nb_cfg=7), sb.ChassisPrivate(uuid=OTHER, name="h2"), *rows):
-        replica._commit(Change(type(row), row.uuid, None, row))
+        replica._commit([Change(type(row), row.uuid, None, row)])
     return replica
 
 
